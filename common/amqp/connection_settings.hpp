@@ -1,0 +1,22 @@
+// How to reach the broker.
+#pragma once
+
+#include <chrono>
+#include <string>
+
+namespace cartwright::amqp {
+
+struct ConnectionSettings {
+    std::string url;   ///< amqp://user:password@host:port/vhost, amqps:// for TLS
+    std::string name;  ///< shown by the broker as connection name
+    std::chrono::milliseconds connect_timeout{5'000};
+    std::chrono::milliseconds rpc_timeout{10'000};
+    std::chrono::seconds heartbeat{10};
+    /// A broker that takes no bytes for this long is given up: the watchdog shuts the socket down.
+    std::chrono::milliseconds stall_timeout{20'000};
+    std::chrono::milliseconds reconnect_delay_min{100};
+    std::chrono::milliseconds reconnect_delay_max{5'000};
+    std::string tls_ca_file, tls_certificate_file, tls_key_file;
+};
+
+}  // namespace cartwright::amqp

@@ -1,0 +1,58 @@
+// One connection with one I/O thread that consumes any number of queues, one channel each, and acknowledges.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "common/amqp/connection_settings.hpp"
+#include "common/amqp/message.hpp"
+
+namespace cartwright::amqp {
+
+struct Subscription {
+    std::string queue;  ///< a declared queue; empty with `broadcast_exchange`
+    /// An exclusive, auto-deleted classic queue of this process's own, bound to the fanout exchange; its deliveries
+    /// need no ack.
+    std::string broadcast_exchange;
+    std::size_t prefetch = 1;
+    /// Called on the I/O thread for each delivery; must be quick and must not throw.
+    std::function<void(Delivery&&)> deliver;
+    /// Called on the I/O thread when the channel was lost or opened anew: what was delivered before and is not yet
+    /// begun should be dropped, the broker gives it again.
+    std::function<void()> reset = [] {};
+};
+
+/// Begins every subscription with prefetch 1 and widens it (cancel, qos, consume) at the first delivery whose
+/// delivery count is 0 or 1, so that a message that kills the process does not charge its neighbours with it.
+/// Reconnects with backoff for as long as it lives; reopens a channel that the broker closed (404, 406, time-out) and
+/// a consumer that the broker cancelled.
+class Consumer {
+  public:
+    Consumer(ConnectionSettings settings, std::vector<Subscription> subscriptions);
+    ~Consumer();
+    Consumer(const Consumer&) = delete;
+    Consumer& operator=(const Consumer&) = delete;
+
+    void start();
+    /// Any thread. Tokens of earlier generations are dropped. Never acknowledges a tag that was not named.
+    void acknowledge(std::span<const AckToken> tokens);
+    /// Any thread. Cancels the consumers; deliveries that are under way may still arrive until it returns
+    /// (at most `deadline`). Acks still work.
+    void stop_intake(std::chrono::milliseconds deadline);
+    /// Sends what acks are queued, closes the channels and the connection, joins the thread.
+    void close();
+    /// True while every subscription is consuming.
+    bool consuming() const;
+    /// Why not, for people; empty when consuming.
+    std::string trouble() const;
+
+  private:
+    struct State;
+    std::unique_ptr<State> state_;
+};
+
+}  // namespace cartwright::amqp

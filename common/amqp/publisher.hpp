@@ -1,0 +1,69 @@
+// One connection with one I/O thread that publishes with confirms.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "common/amqp/connection_settings.hpp"
+#include "common/amqp/message.hpp"
+
+namespace cartwright::amqp {
+
+struct PublisherLimits {
+    std::size_t window_messages_max = 2'000;  ///< unconfirmed at once
+    std::size_t window_bytes_max = 16 * 1024 * 1024;
+    std::chrono::milliseconds retry_delay_min{50};  ///< after a nack or a return
+    std::chrono::milliseconds retry_delay_max{5'000};
+    /// Best-effort messages not confirmed by then are counted and forgotten.
+    std::chrono::milliseconds best_effort_timeout{10'000};
+};
+
+/// What became of one message of `publish_in_order`.
+enum class Confirm {
+    accepted,
+    refused,   ///< nacked
+    returned,  ///< no queue takes it
+    unknown,   ///< connection lost, or no answer in time: it may or may not be there
+    unsent,    ///< not published at all
+};
+
+class Publisher {
+  public:
+    Publisher(ConnectionSettings settings, PublisherLimits limits);
+    ~Publisher();
+    Publisher(const Publisher&) = delete;
+    Publisher& operator=(const Publisher&) = delete;
+
+    void start();
+
+    /// Any thread. Publishes all; a nacked or returned message with Effort::confirmed is published again, with
+    /// backoff, for as long as it takes, as is everything unconfirmed after a reconnect. `on_confirmed` is called once
+    /// on the I/O thread when every such message is confirmed; best-effort ones are not waited for.
+    void publish(std::vector<Outgoing> messages, std::function<void()> on_confirmed);
+
+    /// A lane's thread. Publishes each message once, in order, all in flight together, and waits for the answers until
+    /// `deadline`. Repeats nothing. Returns one answer a message, same order. When the connection is not there, all
+    /// are `unsent`.
+    std::vector<Confirm> publish_in_order(std::span<const Outgoing> messages, std::chrono::milliseconds deadline);
+
+    /// Waits until nothing is unconfirmed, at most `deadline`; true when so.
+    bool drain(std::chrono::milliseconds deadline);
+    void close();
+
+    bool connected() const;
+    /// connection.blocked is in force (memory or disk alarm).
+    bool blocked() const;
+    /// Why messages wait, for people ("exchange orders: returned, no queue bound"); empty when they do not.
+    std::string trouble() const;
+
+  private:
+    struct State;
+    std::unique_ptr<State> state_;
+};
+
+}  // namespace cartwright::amqp

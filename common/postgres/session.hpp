@@ -1,0 +1,108 @@
+// One PostgreSQL connection of one lane, with prepared statements and re-runnable transactions.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace cartwright::postgres {
+
+/// A named statement with a purpose of one line (the comment where it is defined). Prepared on first use.
+struct Statement {
+    const char* name;
+    const char* sql;
+};
+
+/// The rows that a statement returned. Values are text as PostgreSQL prints them; valid while the Rows live.
+class Rows {
+  public:
+    struct Data;
+    explicit Rows(std::shared_ptr<const Data> data) : data_(std::move(data)) {}
+    std::size_t size() const;
+    bool empty() const { return size() == 0; }
+    std::size_t affected() const;
+    bool is_null(std::size_t row, int column) const;
+    std::string_view text(std::size_t row, int column) const;
+    std::int64_t integer(std::size_t row, int column) const;
+    bool boolean(std::size_t row, int column) const { return text(row, column) == "t"; }
+
+  private:
+    std::shared_ptr<const Data> data_;
+};
+
+/// Builds an array literal ('{"a","b"}') to be passed as $n::text[] or $n::bigint[].
+class Array {
+  public:
+    Array& add(std::string_view text);
+    Array& add(std::int64_t number);
+    Array& add_null();
+    std::size_t size() const { return size_; }
+    std::string str() const { return text_ + "}"; }
+
+  private:
+    void separate();
+    std::string text_ = "{";
+    std::size_t size_ = 0;
+};
+
+/// A parameter: text, or null.
+using Parameter = std::optional<std::string>;
+
+class Transaction {
+  public:
+    struct Data;
+    explicit Transaction(Data& data) : data_(data) {}
+    Transaction(const Transaction&) = delete;
+    Transaction& operator=(const Transaction&) = delete;
+
+    Rows run(const Statement& statement, const std::vector<Parameter>& parameters = {});
+    void set_savepoint();
+    void rollback_to_savepoint();
+
+  private:
+    Data& data_;
+};
+
+struct Settings {
+    std::string url;               ///< postgresql://user@host:port/database, or several hosts
+    std::string application_name;  ///< shown in pg_stat_activity
+    int retries_max = 5;           ///< of a deadlock or serialization failure, at once, with a short random pause
+};
+
+/// One thread. Connects on first use; a broken connection is thrown away and replaced by the next call.
+class Session {
+  public:
+    explicit Session(Settings settings);
+    ~Session();
+    Session(const Session&) = delete;
+    Session& operator=(const Session&) = delete;
+
+    /// Runs `body` in a transaction and commits. The body has no side effect outside the transaction and may be run
+    /// several times (deadlock, serialization failure). Throws outcome::Retry when that did not help,
+    /// outcome::Unavailable when the server is away, read-only, full or the outcome of the commit is unknown (run the
+    /// work again: claims make that harmless), outcome::Refused when PostgreSQL refuses a value or a constraint fires.
+    void transaction(const std::function<void(Transaction&)>& body);
+
+    /// Runs `body`, whose side effects outside must not be repeated, exactly once. Otherwise as `transaction`.
+    void transaction_once(const std::function<void(Transaction&)>& body);
+
+    /// True when the last call reached the server.
+    bool healthy() const;
+
+  private:
+    struct State;
+    std::unique_ptr<State> state_;
+};
+
+/// Throws outcome::StartupError unless the schema has the version that this program wants and the role has the planner
+/// switches and time limits that keep lock order and free the rows of a frozen process (see `cartwright migrate`).
+void check_schema_version(Session& session, std::int64_t wanted);
+void check_role_settings(Session& session);
+
+}  // namespace cartwright::postgres
