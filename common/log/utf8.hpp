@@ -1,0 +1,13 @@
+// Where text is UTF-8 and where it is not.
+#pragma once
+
+#include <cstddef>
+#include <string_view>
+
+namespace cartwright::log {
+
+/// The length of the well-formed UTF-8 sequence (1 to 4 bytes) that begins at `at`; 0 where none begins
+/// there.
+std::size_t utf8_sequence(std::string_view text, std::size_t at);
+
+}  // namespace cartwright::log
