@@ -62,8 +62,8 @@ class Transaction {
     Transaction& operator=(const Transaction&) = delete;
 
     Rows run(const Statement& statement, const std::vector<Parameter>& parameters = {});
-    void set_savepoint();
-    void rollback_to_savepoint();
+    /// Any number of plain statements without parameters; the rows of the last.
+    Rows execute_script(std::string_view sql);
 
   private:
     Data& data_;
@@ -84,7 +84,7 @@ class Session {
     Session& operator=(const Session&) = delete;
 
     /// Runs `body` in a transaction and commits. The body has no side effect outside the transaction and may be run
-    /// several times (deadlock, serialization failure). Throws outcome::Retry when that did not help,
+    /// several times (deadlock, serialization failure). What the body itself throws rolls back and passes through. Throws outcome::Retry when that did not help,
     /// outcome::Unavailable when the server is away, read-only, full or the outcome of the commit is unknown (run the
     /// work again: claims make that harmless), outcome::Refused when PostgreSQL refuses a value or a constraint fires.
     void transaction(const std::function<void(Transaction&)>& body);

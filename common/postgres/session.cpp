@@ -1,0 +1,184 @@
+#include "common/postgres/session.hpp"
+
+#include <chrono>
+#include <cstring>
+#include <pqxx/pqxx>
+#include <random>
+#include <set>
+#include <thread>
+
+#include "common/log/log.hpp"
+#include "common/outcome/trouble.hpp"
+#include "common/postgres/sqlstate.hpp"
+
+namespace cartwright::postgres {
+
+struct Rows::Data {
+    pqxx::result result;
+};
+
+std::size_t Rows::size() const { return data_->result.size(); }
+
+std::size_t Rows::affected() const { return data_->result.affected_rows(); }
+
+bool Rows::is_null(std::size_t row, int column) const {
+    return data_->result[static_cast<pqxx::result::size_type>(row)][column].is_null();
+}
+
+std::string_view Rows::text(std::size_t row, int column) const {
+    return data_->result[static_cast<pqxx::result::size_type>(row)][column].view();
+}
+
+std::int64_t Rows::integer(std::size_t row, int column) const {
+    return data_->result[static_cast<pqxx::result::size_type>(row)][column].as<std::int64_t>();
+}
+
+void Array::separate() {
+    if (size_++ > 0) text_ += ',';
+}
+
+Array& Array::add(std::string_view text) {
+    separate();
+    text_ += '"';
+    for (const char c : text) {
+        if (c == '"' || c == '\\') text_ += '\\';
+        text_ += c;
+    }
+    text_ += '"';
+    return *this;
+}
+
+Array& Array::add(std::int64_t number) {
+    separate();
+    text_ += std::to_string(number);
+    return *this;
+}
+
+Array& Array::add_null() {
+    separate();
+    text_ += "NULL";
+    return *this;
+}
+
+struct Transaction::Data {
+    pqxx::connection& connection;
+    std::set<std::string, std::less<>>& prepared;
+    pqxx::work work;
+};
+
+Rows Transaction::run(const Statement& statement, const std::vector<Parameter>& parameters) {
+    if (!data_.prepared.contains(std::string_view{statement.name})) {
+        data_.connection.prepare(statement.name, statement.sql);
+        data_.prepared.emplace(statement.name);
+    }
+    std::vector<const char*> pointers;
+    pointers.reserve(parameters.size());
+    for (const auto& parameter : parameters) {
+        if (parameter && parameter->find('\0') != std::string::npos) {
+            throw outcome::Refused("a value holds a zero byte, which PostgreSQL can't store");
+        }
+        pointers.push_back(parameter ? parameter->c_str() : nullptr);
+    }
+    auto result = data_.work.exec_prepared(statement.name, pqxx::prepare::make_dynamic_params(pointers));
+    return Rows(std::make_shared<const Rows::Data>(Rows::Data{std::move(result)}));
+}
+
+Rows Transaction::execute_script(std::string_view sql) {
+    return Rows(std::make_shared<const Rows::Data>(Rows::Data{data_.work.exec(std::string(sql))}));
+}
+
+struct Session::State {
+    Settings settings;
+    std::unique_ptr<pqxx::connection> connection;
+    std::set<std::string, std::less<>> prepared;
+    std::minstd_rand random{std::random_device{}()};
+    bool healthy = false;
+
+    explicit State(Settings wanted) : settings(std::move(wanted)) {}
+
+    void drop() {
+        connection.reset();
+        prepared.clear();
+        healthy = false;
+    }
+
+    void connect() {
+        if (connection) return;
+        drop();
+        // Keepalives on this side free a lane whose server vanished without a word.
+        const auto separator = settings.url.find('?') == std::string::npos ? "?" : "&";
+        auto url = settings.url + separator + "connect_timeout=5&keepalives_idle=10&keepalives_interval=5";
+        url += "&keepalives_count=3&tcp_user_timeout=30000";
+        if (!settings.application_name.empty()) url += "&application_name=" + settings.application_name;
+        connection = std::make_unique<pqxx::connection>(url);
+    }
+
+    void attempt(const std::function<void(Transaction&)>& body) {
+        connect();
+        Transaction::Data data{*connection, prepared, pqxx::work(*connection, "batch")};
+        Transaction transaction(data);
+        body(transaction);
+        data.work.commit();
+        healthy = true;
+    }
+
+    /// Runs the body once and translates what the driver throws into the three kinds of trouble.
+    void translated(const std::function<void(Transaction&)>& body) {
+        try {
+            attempt(body);
+        } catch (const pqxx::in_doubt_error& error) {
+            drop();
+            throw outcome::Unavailable(error.what());
+        } catch (const pqxx::broken_connection& error) {
+            drop();
+            throw outcome::Unavailable(error.what());
+        } catch (const pqxx::transaction_rollback& error) {
+            throw outcome::Retry(error.what());
+        } catch (const pqxx::sql_error& error) {
+            rethrow(classify(error.sqlstate()), error);
+        } catch (const pqxx::failure& error) {
+            drop();
+            throw outcome::Unavailable(error.what());
+        } catch (const pqxx::usage_error& error) {
+            // A connection that broke in the middle reports itself as misused afterwards.
+            if (connection && connection->is_open()) throw;
+            drop();
+            throw outcome::Unavailable(error.what());
+        }
+    }
+
+    [[noreturn]] void rethrow(Trouble trouble, const pqxx::sql_error& error) {
+        const auto text = "SQLSTATE " + error.sqlstate() + ": " + error.what();
+        if (trouble == Trouble::unavailable || trouble == Trouble::reconnect) drop();
+        if (trouble == Trouble::unavailable) throw outcome::Unavailable(text);
+        if (trouble == Trouble::refused) throw outcome::Refused(text);
+        throw outcome::Retry(text);
+    }
+
+    void pause(int retry) {
+        std::uniform_int_distribution<int> spread(1, 10 << retry);
+        std::this_thread::sleep_for(std::chrono::milliseconds(spread(random)));
+    }
+};
+
+Session::Session(Settings settings) : state_(std::make_unique<State>(std::move(settings))) {}
+
+Session::~Session() = default;
+
+void Session::transaction(const std::function<void(Transaction&)>& body) {
+    for (int retry = 0;; ++retry) {
+        try {
+            return state_->translated(body);
+        } catch (const outcome::Retry& trouble) {
+            if (retry >= state_->settings.retries_max) throw;
+            log::info("transaction_again", {{"retry", retry + 1}, {"why", std::string_view(trouble.what())}});
+            state_->pause(retry);
+        }
+    }
+}
+
+void Session::transaction_once(const std::function<void(Transaction&)>& body) { state_->translated(body); }
+
+bool Session::healthy() const { return state_->healthy; }
+
+}  // namespace cartwright::postgres

@@ -1,0 +1,102 @@
+#include "common/worker/aftercare.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <random>
+
+#include "common/amqp/topology.hpp"
+#include "common/log/log.hpp"
+#include "common/order/time.hpp"
+
+namespace cartwright::worker {
+namespace {
+
+constexpr std::string_view attempt_header = "x-attempt";
+constexpr std::string_view first_failed_header = "x-first-failed-at";
+constexpr std::string_view error_header = "x-error";
+constexpr std::string_view broker_count_header = "x-delivery-count";
+/// A detail is for people; a header has to fit a frame.
+constexpr std::size_t detail_bytes_max = 2'000;
+
+const amqp::HeaderValue* find(const amqp::Headers& headers, std::string_view name) {
+    const auto found = std::find_if(headers.begin(), headers.end(), [&](const auto& header) { return header.first == name; });
+    return found == headers.end() ? nullptr : &found->second;
+}
+
+amqp::Outgoing copy_of(const Troubled& troubled) {
+    const auto& delivery = troubled.delivery;
+    amqp::Outgoing copy;
+    copy.body = std::string(troubled.body);
+    copy.content_type = troubled.one_of_many ? amqp::json_event : delivery.content_type;
+    copy.message_id = troubled.one_of_many || delivery.message_id.empty() ? std::string(troubled.id) : delivery.message_id;
+    copy.type = troubled.one_of_many || delivery.type.empty() ? std::string(troubled.type) : delivery.type;
+    copy.reply_to = delivery.reply_to;
+    copy.correlation_id = delivery.correlation_id;
+    for (const auto& header : delivery.headers) {
+        if (header.first != broker_count_header && !header.first.starts_with("x-parked-")) copy.headers.push_back(header);
+    }
+    return copy;
+}
+
+void set(amqp::Headers& headers, std::string_view name, amqp::HeaderValue value) {
+    std::erase_if(headers, [&](const auto& header) { return header.first == name; });
+    headers.emplace_back(std::string(name), std::move(value));
+}
+
+std::string shortened(std::string_view text) { return std::string(text.substr(0, detail_bytes_max)); }
+
+}  // namespace
+
+amqp::Outgoing parked(const std::string& worker, const Troubled& troubled, std::string_view reason,
+                      std::string_view detail) {
+    auto copy = copy_of(troubled);
+    copy.exchange = "parking";
+    copy.routing_key = worker;
+    set(copy.headers, "x-parked-reason", std::string(reason));
+    set(copy.headers, "x-parked-detail", shortened(detail));
+    set(copy.headers, "x-parked-worker", worker);
+    set(copy.headers, "x-parked-queue", troubled.delivery.queue);
+    set(copy.headers, "x-parked-at", to_rfc3339(now()));
+    set(copy.headers, "x-parked-attempts", troubled.attempts);
+    return copy;
+}
+
+amqp::Outgoing for_ladder(const std::string& worker, const LadderSettings& ladder, const Troubled& troubled,
+                          std::string_view detail) {
+    auto copy = copy_of(troubled);
+    const auto rungs = amqp::rung_names(worker, ladder.rungs);
+    auto rung = std::min(static_cast<std::size_t>(troubled.attempts), rungs.size() - 1);
+    static thread_local std::minstd_rand random{std::random_device{}()};
+    if (rung > 0 && random() % 4 == 0) --rung;
+    copy.exchange = "retry";
+    copy.routing_key = rungs[rung];
+    if (find(copy.headers, first_failed_header) == nullptr) set(copy.headers, first_failed_header, to_rfc3339(now()));
+    set(copy.headers, attempt_header, troubled.attempts + 1);
+    set(copy.headers, error_header, shortened(detail));
+    return copy;
+}
+
+std::int64_t attempts_of(const amqp::Delivery& delivery) {
+    const auto* value = find(delivery.headers, attempt_header);
+    const auto* number = value == nullptr ? nullptr : std::get_if<std::int64_t>(value);
+    return number == nullptr ? 0 : std::max<std::int64_t>(0, *number);
+}
+
+std::optional<amqp::Outgoing> answer(const std::string& reply_to, const std::string& correlation_id,
+                                     std::string_view type, std::string event) {
+    if (reply_to.empty()) return std::nullopt;
+    if (amqp::belongs_to_fleet(reply_to)) {
+        log::warn("answer_refused", {{"reply_to", reply_to}, {"why", "it names a queue of the fleet"}});
+        return std::nullopt;
+    }
+    amqp::Outgoing reply;
+    reply.routing_key = reply_to;
+    reply.body = std::move(event);
+    reply.type = std::string(type);
+    reply.correlation_id = correlation_id;
+    reply.effort = amqp::Effort::best_effort;
+    return reply;
+}
+
+}  // namespace cartwright::worker

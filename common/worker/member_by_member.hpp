@@ -1,0 +1,24 @@
+// Policy: what a batch can't do together, its members do alone, so that one bad message never fails its neighbours.
+#pragma once
+
+#include <memory>
+
+#include "common/worker/handler.hpp"
+
+namespace cartwright::worker {
+
+/// Runs a batch again a few times on outcome::Retry; then, or at outcome::Refused, runs each member alone. A member that
+/// is refused alone is parked (`refused_by_database`), one that still can't be done goes to the ladder.
+class MemberByMember : public Handler {
+  public:
+    explicit MemberByMember(std::unique_ptr<Handler> inner, int retries_max = 3);
+    Result handle(std::span<const Member> batch) override;
+    void tick() override { inner_->tick(); }
+
+  private:
+    Result one_by_one(std::span<const Member> batch);
+    std::unique_ptr<Handler> inner_;
+    int retries_max_;
+};
+
+}  // namespace cartwright::worker

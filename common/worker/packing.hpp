@@ -1,0 +1,29 @@
+// Hops inside the fleet carry batches: one broker message costs about the same whether it holds one event or fifty.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/amqp/message.hpp"
+
+namespace cartwright::worker {
+
+struct PackLimits {
+    std::size_t events_max = 200;
+    std::size_t bytes_max = 262'144;
+};
+
+/// An encoded event with the attributes that a message of its own shows as properties.
+struct EncodedEvent {
+    std::string id;
+    std::string type;
+    std::string json;
+};
+
+/// As few messages as the limits allow, in the given order: a batch each, or a plain event where there is only one.
+std::vector<amqp::Outgoing> pack(const std::string& exchange, const std::string& routing_key,
+                                 std::vector<EncodedEvent> events, const PackLimits& limits);
+
+}  // namespace cartwright::worker

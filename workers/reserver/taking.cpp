@@ -1,0 +1,311 @@
+#include "workers/reserver/taking.hpp"
+
+#include <algorithm>
+
+#include "common/outcome/trouble.hpp"
+#include "workers/reserver/queries.hpp"
+
+namespace cartwright::reserver {
+namespace {
+
+using postgres::Array;
+using postgres::Rows;
+
+PositionKey key_of(const Rows& rows, std::size_t row) {
+    return {SellerId(std::string(rows.text(row, 0))), Sku(std::string(rows.text(row, 1))),
+            WarehouseId(std::string(rows.text(row, 2)))};
+}
+
+/// Offers of which a decision leaves a line short.
+std::set<std::size_t> short_offers(std::span<const stock::Demand> demands, std::span<const stock::Decision> decisions) {
+    std::set<std::size_t> offers;
+    for (std::size_t i = 0; i < demands.size(); ++i) {
+        for (const auto line : decisions[i].short_lines) offers.insert(demands[i].lines[line].offer);
+    }
+    return offers;
+}
+
+}  // namespace
+
+Taking::Taking(postgres::Transaction& transaction, const Ranks& ranks, std::string default_warehouse,
+               const std::set<OfferKey>& widened)
+    : transaction_(transaction), ranks_(ranks), default_warehouse_(std::move(default_warehouse)), widened_(widened) {}
+
+void Taking::read(const std::set<OfferKey>& offers) {
+    for (const auto& offer : offers) {
+        if (!offer_index_.try_emplace(offer, offers_.size()).second) continue;
+        offers_.push_back(offer);
+        chains_.emplace_back();
+    }
+    load(offers);
+    Array sellers, skus, warehouses;
+    std::set<OfferKey> missing;
+    for (const auto& offer : offers) {
+        if (!chains_[offer_index_.at(offer)].empty()) continue;
+        missing.insert(offer);
+        sellers.add(offer.seller_id.str());
+        skus.add(offer.sku.str());
+        warehouses.add(default_warehouse_);
+    }
+    if (missing.empty()) return;
+    transaction_.run(query::insert_positions, {sellers.str(), skus.str(), warehouses.str()});
+    load(missing);
+}
+
+/// Adds the positions of these offers that are not known yet, and puts the chains in order of rank.
+void Taking::load(const std::set<OfferKey>& offers) {
+    Array sellers, skus;
+    for (const auto& offer : offers) {
+        sellers.add(offer.seller_id.str());
+        skus.add(offer.sku.str());
+    }
+    const auto rows = transaction_.run(query::read_positions, {sellers.str(), skus.str()});
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+        auto key = key_of(rows, i);
+        if (!row_index_.try_emplace(key, rows_.size()).second) continue;
+        chains_[offer_index_.at({key.seller_id, key.sku})].push_back(rows_.size());
+        rows_.push_back({std::move(key), rows.integer(i, 3), rows.integer(i, 4), rows.integer(i, 5), rows.integer(i, 6)});
+    }
+    for (const auto& offer : offers) {
+        auto& chain = chains_[offer_index_.at(offer)];
+        if (chain.size() < 2) continue;
+        const auto found = ranks_.find(offer.seller_id);
+        const auto rank = [&](std::size_t row) {
+            if (found == ranks_.end()) return std::size_t{0};
+            const auto& named = *found->second;
+            return static_cast<std::size_t>(std::find(named.begin(), named.end(), rows_[row].key.warehouse) - named.begin());
+        };
+        std::sort(chain.begin(), chain.end(), [&](std::size_t left, std::size_t right) {
+            return std::pair(rank(left), rows_[left].key.warehouse) < std::pair(rank(right), rows_[right].key.warehouse);
+        });
+    }
+}
+
+std::int64_t Taking::available(const OfferKey& offer) const {
+    std::int64_t sum = 0;
+    for (const auto row : chains_[offer_index_.at(offer)]) sum += rows_[row].on_hand - rows_[row].reserved;
+    return sum;
+}
+
+stock::Shelf Taking::shelf() const {
+    stock::Shelf shelf;
+    std::map<std::pair<SellerId, WarehouseId>, std::size_t> warehouses;
+    for (const auto& row : rows_) {
+        const auto [found, added] = warehouses.try_emplace({row.key.seller_id, row.key.warehouse}, warehouses.size());
+        shelf.positions.push_back({found->second, row.on_hand - row.reserved});
+    }
+    shelf.chains = chains_;
+    return shelf;
+}
+
+std::vector<stock::Demand> Taking::by_index(std::span<const OrderDemand> demands) const {
+    std::map<SellerId, std::size_t> sellers;
+    std::vector<stock::Demand> result;
+    result.reserve(demands.size());
+    for (const auto& demand : demands) {
+        auto& indexed = result.emplace_back();
+        indexed.policy = demand.policy;
+        for (const auto& line : demand.lines) {
+            const auto seller = sellers.try_emplace(line.offer.seller_id, sellers.size()).first->second;
+            indexed.lines.push_back({seller, offer_index_.at(line.offer), line.quantity});
+        }
+    }
+    return result;
+}
+
+/// Units and ledger rows per position: one row an order and position, however many of its lines share it.
+std::map<std::size_t, Taking::Wanted> Taking::wanted(std::span<const stock::Decision> decisions) const {
+    std::map<std::size_t, Wanted> result;
+    for (const auto& decision : decisions) {
+        std::set<std::size_t> seen;
+        for (const auto& take : decision.takes) {
+            auto& position = result[take.position];
+            position.units += take.quantity;
+            position.events += seen.insert(take.position).second ? 1 : 0;
+        }
+    }
+    return result;
+}
+
+void Taking::add_chains(const std::set<std::size_t>& offers, std::map<std::size_t, Wanted>& lock) const {
+    for (const auto offer : offers) {
+        for (const auto row : chains_[offer]) lock.try_emplace(row);
+    }
+}
+
+/// Returns the offers of positions that were short. Rows are then as the statement left them.
+std::set<std::size_t> Taking::lock_and_take(const std::map<std::size_t, Wanted>& lock) {
+    std::vector<std::size_t> order;
+    for (const auto& entry : lock) order.push_back(entry.first);
+    std::sort(order.begin(), order.end(),
+              [&](std::size_t left, std::size_t right) { return rows_[left].key < rows_[right].key; });
+    Array sellers, skus, warehouses, units, events;
+    for (const auto row : order) {
+        sellers.add(rows_[row].key.seller_id.str());
+        skus.add(rows_[row].key.sku.str());
+        warehouses.add(rows_[row].key.warehouse.str());
+        units.add(lock.at(row).units);
+        events.add(lock.at(row).events);
+    }
+    const auto rows = transaction_.run(query::take_units,
+                                       {sellers.str(), skus.str(), warehouses.str(), units.str(), events.str()});
+    CARTWRIGHT_ASSERT(rows.size() == order.size());
+    std::set<std::size_t> short_of;
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+        const auto index = row_index_.at(key_of(rows, i));
+        auto& row = rows_[index];
+        row.on_hand = rows.integer(i, 3);
+        row.reserved = rows.integer(i, 4);
+        row.shortfall = rows.integer(i, 5);
+        row.version = rows.integer(i, 6);
+        row.locked = true;
+        const auto& asked = lock.at(index);
+        if (rows.integer(i, 7) != asked.units) {
+            short_of.insert(offer_index_.at({row.key.seller_id, row.key.sku}));
+        } else {
+            row.written = asked.events > 0;
+        }
+    }
+    return short_of;
+}
+
+/// Under the locks: a position of these offers that was not locked, or came into being since, sends the transaction back
+/// to lock them all.
+void Taking::require_whole_chains(const std::set<std::size_t>& offers) {
+    std::set<OfferKey> keys;
+    for (const auto offer : offers) keys.insert(offers_[offer]);
+    load(keys);
+    for (const auto offer : offers) {
+        const auto& chain = chains_[offer];
+        if (std::any_of(chain.begin(), chain.end(), [&](std::size_t row) { return !rows_[row].locked; })) {
+            throw WidenLocks{keys};
+        }
+    }
+}
+
+/// A decision may rest on locked rows only: whoever is short, and every unit taken.
+void Taking::require_locks(const std::set<std::size_t>& short_of, const std::set<std::size_t>& whole_chains,
+                           const std::map<std::size_t, Wanted>& taken) const {
+    std::set<OfferKey> unlocked;
+    for (const auto offer : short_of) {
+        if (!whole_chains.contains(offer)) unlocked.insert(offers_[offer]);
+    }
+    for (const auto& entry : taken) {
+        const auto& row = rows_[entry.first];
+        if (!row.locked) unlocked.insert({row.key.seller_id, row.key.sku});
+    }
+    if (!unlocked.empty()) throw WidenLocks{unlocked};
+}
+
+void Taking::set_decided(const std::map<std::size_t, Wanted>& taken, const std::map<std::size_t, Wanted>& decided) {
+    std::map<PositionKey, std::size_t> differing;
+    for (std::size_t index = 0; index < rows_.size(); ++index) {
+        const auto before = taken.find(index);
+        const auto after = decided.find(index);
+        const auto had = before == taken.end() ? Wanted{} : before->second;
+        const auto has = after == decided.end() ? Wanted{} : after->second;
+        auto& row = rows_[index];
+        row.written = has.events > 0;
+        row.reserved += has.units;
+        row.version += has.events;
+        if (had.units != has.units || had.events != has.events) differing.emplace(row.key, index);
+    }
+    if (differing.empty()) return;
+    Array sellers, skus, warehouses, reserved, versions;
+    for (const auto& [key, index] : differing) {
+        sellers.add(key.seller_id.str());
+        skus.add(key.sku.str());
+        warehouses.add(key.warehouse.str());
+        reserved.add(rows_[index].reserved);
+        versions.add(rows_[index].version);
+    }
+    const auto rows = transaction_.run(query::set_reserved,
+                                       {sellers.str(), skus.str(), warehouses.str(), reserved.str(), versions.str()});
+    CARTWRIGHT_ASSERT(rows.affected() == differing.size());
+}
+
+std::vector<stock::Decision> Taking::take(std::span<const OrderDemand> demands, const Decide& decide) {
+    const auto indexed = by_index(demands);
+    auto as_read = shelf();
+    auto decisions = decide(indexed, as_read);
+    auto short_of = short_offers(indexed, decisions);
+    auto lock = wanted(decisions);
+    add_chains(short_of, lock);
+    for (const auto& offer : widened_) {
+        if (const auto found = offer_index_.find(offer); found != offer_index_.end()) add_chains({found->second}, lock);
+    }
+    if (lock.empty()) return decisions;
+    const auto short_now = lock_and_take(lock);
+    if (!short_now.empty() || !short_of.empty()) {
+        short_of.insert(short_now.begin(), short_now.end());
+        require_whole_chains(short_of);
+        // What the statement took is put back in memory only; the decided values replace it in the table.
+        auto taken = lock;
+        for (auto& [index, units] : taken) {
+            auto& row = rows_[index];
+            if (!row.written) units = {};
+            row.reserved -= units.units;
+            row.version -= units.events;
+        }
+        auto under_locks = shelf();
+        decisions = decide(indexed, under_locks);
+        require_locks(short_offers(indexed, decisions), short_of, wanted(decisions));
+        set_decided(taken, wanted(decisions));
+    }
+    write(demands, decisions);
+    return decisions;
+}
+
+void Taking::write(std::span<const OrderDemand> demands, std::span<const stock::Decision> decisions) {
+    Array r_seller, r_order, r_line, r_warehouse, r_sku, r_units;
+    Array seller, sku, warehouse, version, kind, on_hand, reserved, shortfall, cause, order, source, reason, at;
+    std::map<std::size_t, std::int64_t> next_version;
+    for (const auto& [index, units] : wanted(decisions)) next_version[index] = rows_[index].version - units.events + 1;
+    for (std::size_t i = 0; i < demands.size(); ++i) {
+        std::map<std::size_t, std::int64_t> per_position;
+        for (const auto& take : decisions[i].takes) {
+            const auto& key = rows_[take.position].key;
+            per_position[take.position] += take.quantity;
+            r_seller.add(key.seller_id.str());
+            r_order.add(demands[i].order_id.str());
+            r_line.add(demands[i].lines[take.line].line_id.str());
+            r_warehouse.add(key.warehouse.str());
+            r_sku.add(key.sku.str());
+            r_units.add(take.quantity);
+        }
+        for (const auto& [index, units] : per_position) {
+            const auto& key = rows_[index].key;
+            seller.add(key.seller_id.str());
+            sku.add(key.sku.str());
+            warehouse.add(key.warehouse.str());
+            version.add(next_version[index]++);
+            kind.add("reservation");
+            on_hand.add(0);
+            reserved.add(units);
+            shortfall.add(0);
+            cause.add(demands[i].order_id.str());
+            order.add(demands[i].order_id.str());
+            source.add(demands[i].source);
+            reason.add_null();
+            at.add(to_rfc3339(demands[i].occurred_at));
+        }
+    }
+    if (r_seller.size() == 0) return;
+    const auto reservations = transaction_.run(query::insert_reservations, {r_seller.str(), r_order.str(), r_line.str(),
+                                                                            r_warehouse.str(), r_sku.str(), r_units.str()});
+    CARTWRIGHT_ASSERT(reservations.affected() == r_seller.size());
+    const auto events = transaction_.run(
+        query::insert_events, {seller.str(), sku.str(), warehouse.str(), version.str(), kind.str(), on_hand.str(),
+                               reserved.str(), shortfall.str(), cause.str(), order.str(), source.str(), reason.str(), at.str()});
+    CARTWRIGHT_ASSERT(events.affected() == seller.size());
+}
+
+std::vector<message::StockChanged> Taking::changed() const {
+    std::vector<message::StockChanged> result;
+    for (const auto& row : rows_) {
+        if (row.written) result.push_back({row.key, row.on_hand, row.reserved, row.shortfall, row.version});
+    }
+    return result;
+}
+
+}  // namespace cartwright::reserver

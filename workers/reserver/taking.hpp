@@ -1,0 +1,100 @@
+// Takes units for carts in one transaction: read, plan, lock and take in one statement, decide again under the locks
+// where something is short, write reservations and ledger.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <set>
+#include <span>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "common/catalogue/catalogue.hpp"
+#include "common/message/event.hpp"
+#include "common/postgres/session.hpp"
+#include "common/stock/allocation.hpp"
+
+namespace cartwright::reserver {
+
+/// What one order asks for. Lines name their offer by its key.
+struct OrderDemand {
+    struct Line {
+        LineId line_id;
+        OfferKey offer;
+        std::int64_t quantity = 0;
+    };
+    OrderId order_id;
+    ShortagePolicy policy = ShortagePolicy::all_or_nothing;
+    Timestamp occurred_at;
+    std::string source;
+    std::vector<Line> lines;
+};
+
+/// Thrown inside the transaction when more positions have to be locked than were: the transaction is run again, with
+/// every position of these offers locked from the start, so that the order of locks holds.
+struct WidenLocks {
+    std::set<OfferKey> offers;
+};
+
+using Decide = std::function<std::vector<stock::Decision>(std::span<const stock::Demand>, stock::Shelf&)>;
+using Ranks = std::unordered_map<SellerId, catalogue::Warehouses>;
+
+/// One transaction's work; made anew for each run of it.
+class Taking {
+  public:
+    /// `widened`: offers of which every position is locked from the start.
+    Taking(postgres::Transaction& transaction, const Ranks& ranks, std::string default_warehouse,
+           const std::set<OfferKey>& widened);
+
+    /// Reads the positions of offers without a lock; an offer without any gets an empty one, so that there is a row to
+    /// lock. `offers` is sorted and without repeats by its type.
+    void read(const std::set<OfferKey>& offers);
+    /// What is available of an offer over all warehouses, as read.
+    std::int64_t available(const OfferKey& offer) const;
+
+    /// Decides and takes, in the given order of demands; all their offers were read. One decision a demand.
+    std::vector<stock::Decision> take(std::span<const OrderDemand> demands, const Decide& decide);
+
+    /// The warehouse of a take.
+    const PositionKey& position(std::size_t index) const { return rows_[index].key; }
+    /// Positions that were changed, as they are now.
+    std::vector<message::StockChanged> changed() const;
+
+  private:
+    struct Row {
+        PositionKey key;
+        std::int64_t on_hand = 0, reserved = 0, shortfall = 0, version = 0;
+        bool locked = false;
+        bool written = false;
+    };
+    struct Wanted {
+        std::int64_t units = 0;
+        std::int64_t events = 0;
+    };
+
+    void load(const std::set<OfferKey>& offers);
+    stock::Shelf shelf() const;
+    std::vector<stock::Demand> by_index(std::span<const OrderDemand> demands) const;
+    std::map<std::size_t, Wanted> wanted(std::span<const stock::Decision> decisions) const;
+    void add_chains(const std::set<std::size_t>& offers, std::map<std::size_t, Wanted>& lock) const;
+    std::set<std::size_t> lock_and_take(const std::map<std::size_t, Wanted>& lock);
+    void require_whole_chains(const std::set<std::size_t>& offers);
+    void require_locks(const std::set<std::size_t>& short_of, const std::set<std::size_t>& whole_chains,
+                       const std::map<std::size_t, Wanted>& taken) const;
+    void set_decided(const std::map<std::size_t, Wanted>& taken, const std::map<std::size_t, Wanted>& decided);
+    void write(std::span<const OrderDemand> demands, std::span<const stock::Decision> decisions);
+
+    postgres::Transaction& transaction_;
+    const Ranks& ranks_;
+    std::string default_warehouse_;
+    const std::set<OfferKey>& widened_;
+    std::vector<OfferKey> offers_;
+    std::map<OfferKey, std::size_t> offer_index_;
+    std::vector<std::vector<std::size_t>> chains_;
+    std::vector<Row> rows_;
+    std::map<PositionKey, std::size_t> row_index_;
+};
+
+}  // namespace cartwright::reserver
