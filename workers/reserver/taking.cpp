@@ -224,10 +224,15 @@ void Taking::set_decided(const std::map<std::size_t, Wanted>& taken, const std::
     CARTWRIGHT_ASSERT(rows.affected() == differing.size());
 }
 
-std::vector<stock::Decision> Taking::take(std::span<const OrderDemand> demands, const Decide& decide) {
-    const auto indexed = by_index(demands);
+std::vector<stock::Decision> Taking::plan(std::span<const OrderDemand> demands, const Decide& decide) const {
     auto as_read = shelf();
-    auto decisions = decide(indexed, as_read);
+    return decide(by_index(demands), as_read);
+}
+
+std::vector<stock::Decision> Taking::take(std::span<const OrderDemand> demands, const Decide& decide,
+                                          std::vector<stock::Decision> planned) {
+    const auto indexed = by_index(demands);
+    auto decisions = std::move(planned);
     auto short_of = short_offers(indexed, decisions);
     auto lock = wanted(decisions);
     add_chains(short_of, lock);
@@ -306,6 +311,19 @@ std::vector<message::StockChanged> Taking::changed() const {
         if (row.written) result.push_back({row.key, row.on_hand, row.reserved, row.shortfall, row.version});
     }
     return result;
+}
+
+void with_wider_locks(postgres::Session& session,
+                      const std::function<void(postgres::Transaction&, const std::set<OfferKey>& widened)>& body) {
+    std::set<OfferKey> widened;
+    for (;;) {
+        try {
+            return session.transaction([&](postgres::Transaction& transaction) { body(transaction, widened); });
+        } catch (const WidenLocks& wider) {
+            // Ends: every turn adds an offer of the batch, or meets a position that was made in the meantime.
+            widened.insert(wider.offers.begin(), wider.offers.end());
+        }
+    }
 }
 
 }  // namespace cartwright::reserver

@@ -54,8 +54,11 @@ class Taking {
     /// What is available of an offer over all warehouses, as read.
     std::int64_t available(const OfferKey& offer) const;
 
-    /// Decides and takes, in the given order of demands; all their offers were read. One decision a demand.
-    std::vector<stock::Decision> take(std::span<const OrderDemand> demands, const Decide& decide);
+    /// Decides on what was read, in the given order of demands; all their offers were read. One decision a demand.
+    std::vector<stock::Decision> plan(std::span<const OrderDemand> demands, const Decide& decide) const;
+    /// Locks, takes what was planned, and decides again under the locks where something is short.
+    std::vector<stock::Decision> take(std::span<const OrderDemand> demands, const Decide& decide,
+                                      std::vector<stock::Decision> planned);
 
     /// The warehouse of a take.
     const PositionKey& position(std::size_t index) const { return rows_[index].key; }
@@ -96,5 +99,9 @@ class Taking {
     std::vector<Row> rows_;
     std::map<PositionKey, std::size_t> row_index_;
 };
+
+/// Runs a transaction again with wider locks for as long as it asks for them. Throws as Session::transaction does.
+void with_wider_locks(postgres::Session& session,
+                      const std::function<void(postgres::Transaction&, const std::set<OfferKey>& widened)>& body);
 
 }  // namespace cartwright::reserver

@@ -1,0 +1,260 @@
+#include "workers/reserver/cancelling.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <limits>
+
+#include "common/codec/encode.hpp"
+#include "common/outcome/trouble.hpp"
+#include "workers/reserver/queries.hpp"
+#include "workers/reserver/stored_orders.hpp"
+
+namespace cartwright::reserver {
+namespace {
+
+using message::MovementKind;
+using outcome::Done;
+using outcome::Later;
+using outcome::Park;
+using postgres::Array;
+
+constexpr const char* claim_item = "cancellation";
+
+CancellationOutcome refused(std::string detail) {
+    CancellationOutcome outcome;
+    outcome.verdict = Park{"movement_rejected", std::move(detail)};
+    outcome.give_up_claim = true;
+    return outcome;
+}
+
+OrderState cancelled_state(const message::OrderCancelled& cancelled) {
+    return {cancelled.order_id, "cancelled", codec::encode_data(cancelled)};
+}
+
+/// The part of `cancelled` that belongs to a seller.
+message::SellerCancellation& part_of(message::OrderCancelled& cancelled, const SellerId& seller_id) {
+    auto& sellers = cancelled.sellers;
+    const auto at = std::lower_bound(sellers.begin(), sellers.end(), seller_id,
+                                     [](const auto& part, const SellerId& id) { return part.seller_id < id; });
+    if (at != sellers.end() && at->seller_id == seller_id) return *at;
+    return *sellers.insert(at, {seller_id, {}});
+}
+
+}  // namespace
+
+void Cancelling::add(const EventId& event_id, const message::OrderCancellation& cancellation, bool claimed) {
+    wanted_.push_back({event_id, &cancellation, claimed});
+}
+
+void Cancelling::lock_orders() {
+    if (wanted_.empty()) return;
+    insert_tombstones();
+    std::set<OrderId> ids;
+    for (const auto& one : wanted_) ids.insert(one.cancellation->order_id);
+    Array order_ids;
+    for (const auto& order_id : ids) order_ids.add(order_id.str());
+    const auto rows = transaction_.run(query::lock_orders, {order_ids.str()});
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+        Known known;
+        known.state = {OrderId(std::string(rows.text(i, 0))), std::string(rows.text(i, 1)), std::string(rows.text(i, 2))};
+        known.order = order_of(decoder_, known.state);
+        auto order_id = known.state.order_id;
+        known_.emplace(std::move(order_id), std::move(known));
+    }
+}
+
+/// A whole cancellation of an order that nobody knows is remembered.
+void Cancelling::insert_tombstones() {
+    std::map<OrderId, std::string> answers;
+    for (const auto& one : wanted_) {
+        if (!one.cancellation->lines.empty()) continue;
+        const message::OrderCancelled nothing{one.cancellation->order_id, one.cancellation->reason, true, {}};
+        answers.try_emplace(one.cancellation->order_id, codec::encode_data(nothing));
+    }
+    if (answers.empty()) return;
+    Array ids, states, hashes, stored, reply_tos, correlation_ids;
+    for (const auto& [order_id, answer] : answers) {
+        ids.add(order_id.str());
+        states.add("cancelled");
+        hashes.add_null();
+        stored.add(answer);
+        reply_tos.add_null();
+        correlation_ids.add_null();
+    }
+    transaction_.run(query::claim_orders,
+                     {ids.str(), states.str(), hashes.str(), stored.str(), reply_tos.str(), correlation_ids.str()});
+}
+
+std::set<LineKey> Cancelling::lines() const {
+    std::set<LineKey> lines;
+    for (const auto& [order_id, known] : known_) {
+        if (!known.order || known.state.state == "pending") continue;
+        for (const auto& part : known.order->sellers) {
+            for (const auto& line : part.lines) lines.insert({part.seller_id, order_id, line.line_id});
+        }
+    }
+    return lines;
+}
+
+CancellationOutcome Cancelling::fold(const message::OrderCancellation& cancellation, const EventId& event_id,
+                                     const std::string& source, bool claimed) {
+    const bool whole = cancellation.lines.empty();
+    const auto found = known_.find(cancellation.order_id);
+    if (found == known_.end()) {
+        CancellationOutcome outcome;
+        outcome.verdict = Later{fmt::format("order {} is not known yet", cancellation.order_id)};
+        outcome.give_up_claim = true;
+        return outcome;
+    }
+    auto& known = found->second;
+    const Cause cause{event_id.str(), source, cancellation.order_id, cancellation.reason};
+    CancellationOutcome outcome;
+    if (!whole && !claimed) return repeat_lines(known, event_id);
+    if (known.order) {
+        outcome = whole ? cancel_whole(known, cancellation, cause) : cancel_lines(known, cancellation, cause);
+    } else if (known.state.state == "cancelled") {
+        outcome.announced = known.state;
+    }
+    outcome.answer = known.state;
+    return outcome;
+}
+
+CancellationOutcome Cancelling::cancel_whole(Known& known, const message::OrderCancellation& cancellation,
+                                             const Cause& cause) {
+    message::OrderCancelled cancelled{cancellation.order_id, cancellation.reason, true, {}};
+    const bool held = known.state.state == "pending";
+    std::int64_t released = 0;
+    for (const auto& part : known.order->sellers) {
+        for (const auto& line : part.lines) {
+            if (held) {
+                no_longer_held_.insert({{part.seller_id, line.sku}, cancellation.order_id});
+                continue;
+            }
+            const auto units = release({part.seller_id, cancellation.order_id, line.line_id},
+                                       std::numeric_limits<std::int64_t>::max(), cause);
+            if (units > 0) part_of(cancelled, part.seller_id).lines.push_back({line.line_id, line.sku, units});
+            released += units;
+        }
+    }
+    if (!held && released == 0 && dispatched_units(known) > 0) {
+        return refused(fmt::format("order {} has left already: nothing of it is open", cancellation.order_id));
+    }
+    known.state = cancelled_state(cancelled);
+    known.order.reset();
+    known.changed = true;
+    CancellationOutcome outcome;
+    outcome.announced = known.state;
+    return outcome;
+}
+
+CancellationOutcome Cancelling::cancel_lines(Known& known, const message::OrderCancellation& cancellation,
+                                             const Cause& cause) {
+    if (known.state.state == "pending") return refused("a held order can be cancelled as a whole only");
+    std::map<LineId, std::int64_t> units;
+    for (const auto& line : cancellation.lines) {
+        if (line.quantity <= 0) return refused(fmt::format("line {}: quantity {}", line.line_id, line.quantity));
+        units[line.line_id] += line.quantity;
+    }
+    message::OrderCancelled cancelled{cancellation.order_id, cancellation.reason, false, {}};
+    std::size_t found = 0;
+    for (const auto& part : known.order->sellers) {
+        for (const auto& line : part.lines) {
+            const auto asked = units.find(line.line_id);
+            if (asked == units.end()) continue;
+            ++found;
+            const auto open = open_units({part.seller_id, cancellation.order_id, line.line_id});
+            if (open < asked->second) {
+                return refused(fmt::format("line {}: {} to cancel, {} open", line.line_id, asked->second, open));
+            }
+            part_of(cancelled, part.seller_id).lines.push_back({line.line_id, line.sku, asked->second});
+        }
+    }
+    if (found < units.size()) return refused("it names a line that the order does not have");
+    for (const auto& part : cancelled.sellers) {
+        for (const auto& line : part.lines) release({part.seller_id, cancellation.order_id, line.line_id}, line.quantity, cause);
+    }
+    CancellationOutcome outcome;
+    outcome.announced = cancelled_state(cancelled);
+    outcome.suffix = cause.event_id;
+    stored_answers_.emplace(EventId(cause.event_id), outcome.announced->answer);
+    return outcome;
+}
+
+/// A partial cancellation that was done before is announced again as it was stored.
+CancellationOutcome Cancelling::repeat_lines(const Known& known, const EventId& event_id) {
+    CancellationOutcome outcome;
+    outcome.answer = known.state;
+    outcome.suffix = event_id.str();
+    if (const auto fresh = stored_answers_.find(event_id); fresh != stored_answers_.end()) return outcome;
+    const auto rows =
+        transaction_.run(query::read_items, {Array{}.add(event_id.str()).str(), Array{}.add(claim_item).str()});
+    if (!rows.empty() && !rows.is_null(0, 2)) {
+        outcome.announced = OrderState{known.state.order_id, "cancelled", std::string(rows.text(0, 2))};
+    }
+    return outcome;
+}
+
+std::int64_t Cancelling::release(const LineKey& line, std::int64_t units, const Cause& cause) {
+    std::int64_t released = 0;
+    for (auto* one : ledger_.of_line(line)) {
+        auto& [key, reservation] = *one;
+        const auto moved = stock::release(reservation.now, units - released);
+        if (moved == 0) continue;
+        reservation.changed = true;
+        released += moved;
+        ledger_.apply({key.seller_id, reservation.sku, key.warehouse}, {MovementKind::release, moved, moved, now(), 0}, cause);
+    }
+    return released;
+}
+
+std::int64_t Cancelling::open_units(const LineKey& line) {
+    std::int64_t open = 0;
+    for (const auto* one : ledger_.of_line(line)) open += one->second.now.open;
+    return open;
+}
+
+std::int64_t Cancelling::dispatched_units(const Known& known) {
+    std::int64_t dispatched = 0;
+    for (const auto& part : known.order->sellers) {
+        for (const auto& line : part.lines) {
+            for (const auto* one : ledger_.of_line({part.seller_id, known.state.order_id, line.line_id})) {
+                dispatched += one->second.now.dispatched;
+            }
+        }
+    }
+    return dispatched;
+}
+
+void Cancelling::write() {
+    Array ids, states, answers, filled_by;
+    for (const auto& [order_id, known] : known_) {
+        if (!known.changed) continue;
+        ids.add(order_id.str());
+        states.add(known.state.state);
+        answers.add(known.state.answer);
+        filled_by.add_null();
+    }
+    if (ids.size() > 0) {
+        transaction_.run(query::decide_orders, {ids.str(), states.str(), answers.str(), filled_by.str()});
+    }
+    if (!stored_answers_.empty()) {
+        Array event_ids, items, texts;
+        for (const auto& [event_id, answer] : stored_answers_) {
+            event_ids.add(event_id.str());
+            items.add(claim_item);
+            texts.add(answer);
+        }
+        transaction_.run(query::answer_items, {event_ids.str(), items.str(), texts.str()});
+    }
+    if (no_longer_held_.empty()) return;
+    Array sellers, skus, orders;
+    for (const auto& [offer, order_id] : no_longer_held_) {
+        sellers.add(offer.seller_id.str());
+        skus.add(offer.sku.str());
+        orders.add(order_id.str());
+    }
+    transaction_.run(query::delete_held, {sellers.str(), skus.str(), orders.str()});
+}
+
+}  // namespace cartwright::reserver

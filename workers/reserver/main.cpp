@@ -1,0 +1,32 @@
+// The reserver: the only writer of stock. Carts, movements and doorbells have a lane each.
+#include "common/worker/program.hpp"
+#include "workers/reserver/carts.hpp"
+#include "workers/reserver/fill.hpp"
+#include "workers/reserver/movements.hpp"
+#include "workers/reserver/retries.hpp"
+
+int main(int argc, char** argv) {
+    using namespace cartwright;
+    return worker::run("reserver", argc, argv, [](worker::Program& program) {
+        const auto config = program.section<reserver::Config>();
+        auto& catalogue = program.catalogue();
+        const auto carts = [&](const char* lane) {
+            return std::make_unique<reserver::CartHandler>(program.postgres_session(lane), catalogue, config);
+        };
+        const auto movements = [&](const char* lane) {
+            return std::make_unique<reserver::MovementHandler>(program.postgres_session(lane), catalogue, config);
+        };
+        program.lane({"carts", {"reserver.carts"}, config.carts.prefetch, config.carts.members_max},
+                     [&] { return carts("carts"); });
+        program.lane({"movements", {"reserver.movements"}, config.movements.prefetch, config.movements.members_max},
+                     [&] { return movements("movements"); });
+        program.lane({"fill", {"reserver.fill"}, 32, 32}, [&] {
+            return std::make_unique<reserver::FillHandler>(program.postgres_session("fill"), catalogue, config);
+        });
+        program.lane({"retries", {program.retry_queue()}, 32, 32}, [&] {
+            return std::make_unique<reserver::RetryHandler>(
+                carts("retries"), movements("retries"),
+                std::make_unique<reserver::FillHandler>(program.postgres_session("retries"), catalogue, config));
+        });
+    });
+}
