@@ -1,0 +1,1 @@
+"""One module a command: scripts/<name> runs lib/commands/<name>.py."""
