@@ -1,0 +1,48 @@
+#include "common/config/problems.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <tuple>
+#include <utility>
+
+#include "common/log/utf8.hpp"
+#include "common/outcome/trouble.hpp"
+
+namespace cartwright::config {
+
+void Problems::add(Position at, std::string text) {
+    found_.push_back({at, std::move(text)});
+}
+
+void Problems::throw_if_any() {
+    if (found_.empty()) return;
+    std::stable_sort(found_.begin(), found_.end(), [](const Problem& a, const Problem& b) {
+        return std::tie(a.at.line, a.at.column) < std::tie(b.at.line, b.at.column);
+    });
+    std::string text;
+    for (std::size_t i = 0; i < std::min(found_.size(), problems_max); ++i) {
+        const auto& [at, what] = found_[i];
+        if (i > 0) text += '\n';
+        text += at.line == 0 ? what : fmt::format("{}:{}:{}: {}", file_name_, at.line, at.column, what);
+    }
+    if (found_.size() > problems_max) {
+        text += fmt::format("\n{}: {} more problems", file_name_, found_.size() - problems_max);
+    }
+    throw outcome::StartupError(text);
+}
+
+std::string shown(const std::string& text) {
+    constexpr std::size_t bytes_max = 80;
+    std::string result = "'";
+    std::size_t at = 0;
+    while (at < text.size() && at < bytes_max) {
+        const std::size_t length = std::max<std::size_t>(log::utf8_sequence(text, at), 1);
+        const bool control = static_cast<unsigned char>(text[at]) < 0x20;
+        result += control ? std::string(" ") : text.substr(at, length);
+        at += length;
+    }
+    return result + (at < text.size() ? "…'" : "'");
+}
+
+}  // namespace cartwright::config
