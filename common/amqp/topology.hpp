@@ -1,0 +1,78 @@
+// The one place that describes exchanges, queues, bindings, limits and dead-lettering. `cartwright topology apply` makes
+// it so, `check` compares every setting, and workers look for the version's marker at start.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+namespace cartwright::amqp {
+
+struct TopologySettings {
+    std::size_t sellers_queues = 8;
+    std::vector<std::chrono::milliseconds> rungs{std::chrono::seconds{1}, std::chrono::seconds{5},
+                                                 std::chrono::seconds{30}, std::chrono::minutes{2},
+                                                 std::chrono::minutes{10}};
+    std::size_t input_messages_max = 2'000'000;
+    std::size_t input_bytes_max = 4'294'967'296;
+    std::size_t rung_messages_max = 20'000;
+    std::size_t parking_bytes_max = 1'073'741'824;
+    std::size_t delivery_limit = 100;
+};
+
+struct Exchange {
+    std::string name;
+    std::string type;                 ///< topic, direct, fanout
+    std::string alternate_exchange;   ///< where unroutable messages go; empty: nowhere
+};
+
+struct Queue {
+    std::string name;
+};
+
+struct Binding {
+    std::string exchange;
+    std::string queue;
+    std::string routing_key;
+};
+
+using Setting = std::variant<std::int64_t, std::string>;
+
+/// Limits of one queue: a policy of the queue's own, so that they can change without deleting it.
+struct Policy {
+    std::string queue;
+    std::map<std::string, Setting> definition;
+};
+
+/// All exchanges and queues are durable, all queues are quorum queues.
+struct Topology {
+    std::vector<Exchange> exchanges;
+    std::vector<Queue> queues;
+    std::vector<Binding> bindings;
+    std::vector<Policy> policies;
+    std::string version;  ///< changes with any setting
+};
+
+Topology describe_topology(const TopologySettings& settings);
+
+/// Workers that have a ladder.
+const std::vector<std::string>& workers_with_ladder();
+/// "reserver.retry".
+std::string retry_queue(std::string_view worker);
+/// "reserver.retry.1s", one a rung.
+std::vector<std::string> rung_names(std::string_view worker, const std::vector<std::chrono::milliseconds>& rungs);
+/// "sellers.07".
+std::string seller_queue(std::size_t index);
+/// The exchange whose existence says that this version was applied.
+std::string marker_exchange(std::string_view version);
+inline constexpr std::string_view marker_prefix = "topology.";
+
+/// True for names of the fleet's own queues: an answer may not be addressed to one.
+bool belongs_to_fleet(std::string_view queue);
+
+}  // namespace cartwright::amqp
