@@ -1,0 +1,132 @@
+"""What an integration test imports: real servers, empty at the start of each test, and workers to run.
+
+    from environment import EnvironmentTest, wait_for
+
+    class ReserveTest(EnvironmentTest):
+        def test_a_cart_is_answered(self):
+            self.fleet.start("reserver")
+            channel = self.environment.amqp().channel()
+            channel.basic_publish("carts", "cart.submitted", …)
+            wait_for(lambda: self.environment.rows("SELECT FROM orders WHERE state = 'ready'"))
+
+scripts/test runs the files tests/integration/*_test.py against servers it started once. One file alone is
+`scripts/test -k reserve`. Without scripts/test, servers are started when the first test asks for them:
+`PYTHONPATH=tests/support /usr/bin/python3 -m unittest tests/integration/reserve_test.py`.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import os
+import sys
+import time
+import unittest
+from pathlib import Path
+from typing import Callable, TypeVar
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
+
+from lib import reset  # noqa: E402
+from lib.fleet import Fleet, default_preset  # noqa: E402
+from lib.operator_command import cartwright  # noqa: E402
+from lib.servers import Servers, attach  # noqa: E402
+from lib.testing import environments  # noqa: E402
+
+Answer = TypeVar("Answer")
+_shared: list[Environment] = []
+
+
+class Environment:
+    """Servers with schema and topology in place. `fresh` closes the connections opened here."""
+
+    def __init__(self, servers: Servers):
+        self.servers = servers
+        self.fleet = Fleet(servers)
+        self._connections: list = []
+
+    def amqp(self):
+        """A pika.BlockingConnection."""
+        return self._opened(reset.amqp_connection(self.servers))
+
+    def postgres(self, admin: bool = True):
+        """A psycopg2 connection with autocommit; `admin=False` is the workers' role."""
+        return self._opened(reset.postgres_connection(self.servers, admin))
+
+    def mariadb(self, admin: bool = True):
+        """A pymysql connection with autocommit; `admin=False` is the workers' user."""
+        return self._opened(reset.mariadb_connection(self.servers, admin))
+
+    def rows(self, sql: str, parameters: tuple = ()) -> list[tuple]:
+        """The rows of one PostgreSQL query, on a connection of its own."""
+        with contextlib.closing(reset.postgres_connection(self.servers)) as connection:
+            with connection.cursor() as cursor:
+                cursor.execute(sql, parameters)
+                return cursor.fetchall()
+
+    def depth(self, queue: str) -> int:
+        """Messages ready in a queue, exactly (not the management API's older view)."""
+        with contextlib.closing(reset.amqp_connection(self.servers)) as connection:
+            return connection.channel().queue_declare(queue, passive=True).method.message_count
+
+    def cartwright(self, *arguments: str) -> str:
+        """Runs the operator's command; its output, lib.console.Trouble if it fails."""
+        return cartwright(self.servers, *arguments, preset=default_preset())
+
+    def fresh(self) -> None:
+        """Kills the workers, revives the servers, empties queues and tables (not the schema's version)."""
+        self.close_connections()
+        self.fleet.kill()
+        environments.tidy(self.servers)
+
+    def close_connections(self) -> None:
+        """Closes what amqp(), postgres() and mariadb() opened."""
+        for connection in self._connections:
+            with contextlib.suppress(Exception):
+                connection.close()
+        self._connections.clear()
+
+    def _opened(self, connection):
+        self._connections.append(connection)
+        return connection
+
+
+class EnvironmentTest(unittest.TestCase):
+    """A test that begins with empty servers and no workers, and leaves no worker behind."""
+
+    def setUp(self) -> None:
+        self.environment = shared()
+        self.environment.fresh()
+        self.addCleanup(self._leave)
+
+    @property
+    def fleet(self) -> Fleet:
+        return self.environment.fleet
+
+    def _leave(self) -> None:
+        self.environment.close_connections()
+        self.environment.fleet.kill()
+
+
+def shared() -> Environment:
+    """The environment of this process: that of CARTWRIGHT_RUN_DIR, else one of its own, made now."""
+    if not _shared:
+        if os.environ.get("CARTWRIGHT_RUN_DIR"):
+            servers = attach()
+        else:
+            context = environments.test_environment()
+            servers = context.__enter__()
+            atexit.register(context.__exit__, None, None, None)
+            environments.prepare(servers, default_preset())
+        _shared.append(Environment(servers))
+    return _shared[0]
+
+
+def wait_for(condition: Callable[[], Answer], timeout_s: float = 30, what: str = "") -> Answer:
+    """Calls the condition until it is true and returns its answer; AssertionError when the time is over."""
+    deadline = time.monotonic() + timeout_s
+    while not (answer := condition()):
+        if time.monotonic() > deadline:
+            raise AssertionError(f"waited {timeout_s:.0f} s for {what or 'a condition'}: {answer!r}")
+        time.sleep(0.02)
+    return answer
