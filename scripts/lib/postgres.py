@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 
+from . import processes
 from .server import Server
 
 BINARIES = "/usr/lib/postgresql/15/bin"
@@ -67,6 +68,14 @@ class Postgres(Server):
         settings = self._write("cartwright.conf", _SETTINGS.format(port=self.ports["postgres"]))
         self._write("data/postgresql.auto.conf", "")
         self._write("data/postgresql.conf", f"include '{settings}'\n")
+
+        self._remove_lock_of_the_dead()
+
+    def _remove_lock_of_the_dead(self) -> None:
+        """A killed postmaster that its parent has not reaped yet still holds the lock file, to PostgreSQL."""
+        lock = self.folder / "data/postmaster.pid"
+        if lock.exists() and processes.gone(int(lock.read_text().split("\n")[0])):
+            lock.unlink()
 
     def _launch(self) -> None:
         self._spawn([f"{BINARIES}/postgres", "-D", self.folder / "data"])

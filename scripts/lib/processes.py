@@ -175,6 +175,12 @@ def load(record: Path) -> Process | None:
         return None
 
 
+def gone(pid: int) -> bool:
+    """True if there is no such process, or only its zombie."""
+    stat = _stat(pid)
+    return stat is None or stat.state in "ZX"
+
+
 def marked(mark: Path) -> list[int]:
     """The pids of all processes that carry the mark of this run directory."""
     wanted = f"{MARK}={mark}".encode()
@@ -269,7 +275,7 @@ def _wait_gone(pids: list[int], timeout_s: float) -> None:
         for pid in pids:
             if (child := _children.get(pid)) is not None:
                 child.poll()
-        if all((stat := _stat(pid)) is None or stat.state in "ZX" for pid in pids):
+        if all(map(gone, pids)):
             return
         time.sleep(_POLL_S)
 

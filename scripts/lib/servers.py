@@ -72,7 +72,7 @@ class Servers:
                 self.write_env()
             except BaseException:
                 with uninterrupted():
-                    self._stop_all()
+                    self._end_leftovers()
                 raise
 
     def ensure_running(self) -> None:
@@ -122,8 +122,8 @@ class Servers:
         """The action on all three in parallel; the first real failure cancels the others and is raised."""
         self._cancel.clear()
         with concurrent.futures.ThreadPoolExecutor(len(self.all)) as pool:
-            futures = [pool.submit(action, server) for server in self.all]
             try:
+                futures = [pool.submit(action, server) for server in self.all]
                 concurrent.futures.wait(futures, return_when=concurrent.futures.FIRST_EXCEPTION)
             finally:
                 self._cancel.set()
