@@ -26,7 +26,8 @@ bool Rows::is_null(std::size_t row, int column) const {
 }
 
 std::string_view Rows::text(std::size_t row, int column) const {
-    return data_->result[static_cast<pqxx::result::size_type>(row)][column].view();
+    const auto field = data_->result[static_cast<pqxx::result::size_type>(row)][column];
+    return {field.c_str(), field.size()};
 }
 
 std::int64_t Rows::integer(std::size_t row, int column) const {
@@ -109,6 +110,8 @@ struct Session::State {
         const auto separator = settings.url.find('?') == std::string::npos ? "?" : "&";
         auto url = settings.url + separator + "connect_timeout=5&keepalives_idle=10&keepalives_interval=5";
         url += "&keepalives_count=3&tcp_user_timeout=30000";
+        // Times are read as text: they have to be UTC.
+        url += "&options=-ctimezone%3DUTC";
         if (!settings.application_name.empty()) url += "&application_name=" + settings.application_name;
         connection = std::make_unique<pqxx::connection>(url);
     }
