@@ -27,9 +27,10 @@ struct Request {
 
 struct Response {
     int status = 200;
-    std::string body;
+    std::string body = {};
     std::string content_type = "text/plain; charset=utf-8";
-    Headers headers;  ///< beside content type, length, date and connection (a client finds all of them here)
+    Headers headers =
+        {};  ///< beside content type, length, date and connection (a client finds all of them here)
 };
 
 }  // namespace cartwright::http

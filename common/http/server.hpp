@@ -14,12 +14,11 @@ struct uv_loop_s;
 namespace cartwright::http {
 
 struct ServerLimits {
-    std::size_t connections_max = 256;             ///< one more is answered 503 and closed
-    std::size_t header_bytes_max = 16'384;         ///< request line and headers; more is answered 431
-    std::size_t body_bytes_max = 1'048'576;        ///< more is answered 413
-    std::size_t unsent_bytes_max = 4'194'304;      ///< a connection with more unsent answers is not read from
-    std::chrono::milliseconds idle_limit{30'000};  ///< without a byte either way the connection is closed
-    std::chrono::milliseconds request_limit{60'000};  ///< from a request's first byte to its last
+    std::size_t connections_max = 256;                 ///< one more is answered 503 and closed
+    std::size_t header_bytes_max = 16'384;             ///< request line and headers; more is answered 431
+    std::size_t body_bytes_max = 1'048'576;            ///< more is answered 413
+    std::chrono::milliseconds idle_limit{30'000};      ///< without a byte either way the connection is closed
+    std::chrono::milliseconds exchange_limit{60'000};  ///< from a request's first byte to its answer's last
 };
 
 using RequestHandler = std::function<Response(const Request&)>;
@@ -30,6 +29,8 @@ using RequestHandler = std::function<Response(const Request&)>;
 /// 404 is the handler's.
 class Server {
   public:
+    struct State;
+
     /// `address` is a literal (127.0.0.1, ::1, 0.0.0.0); port 0 takes any free one. Throws
     /// outcome::StartupError when it cannot listen.
     Server(uv_loop_s* loop, const std::string& address, int port, RequestHandler handler,
@@ -44,7 +45,6 @@ class Server {
     std::size_t connections() const;
 
   private:
-    struct State;
     State* state_;  ///< outlives the server until the loop has closed its handles
 };
 
