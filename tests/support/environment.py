@@ -65,7 +65,7 @@ class Environment:
                 return cursor.fetchall()
 
     def depth(self, queue: str) -> int:
-        """Messages ready in a queue, exactly (not the management API's older view)."""
+        """Messages ready in a queue now (0 while a broker recovers it); management is seconds behind."""
         with contextlib.closing(reset.amqp_connection(self.servers)) as connection:
             return connection.channel().queue_declare(queue, passive=True).method.message_count
 
