@@ -83,4 +83,6 @@ const std::vector<std::string>& root_sections() {
     return sections;
 }
 
+std::vector<std::string> worker_sections() { return {root_sections().end() - 3, root_sections().end()}; }
+
 }  // namespace cartwright::worker

@@ -72,5 +72,7 @@ struct LaneConfig {
 
 /// Every key that may stand at the root of a configuration file: the sections above and one a worker.
 const std::vector<std::string>& root_sections();
+/// Those of them that belong to one worker each.
+std::vector<std::string> worker_sections();
 
 }  // namespace cartwright::worker

@@ -89,6 +89,7 @@ struct Lane::State {
                     const Verdict& verdict, std::vector<amqp::Outgoing>& outgoing);
     void confirmed(const std::vector<std::shared_ptr<InHand>>& finished);
     bool wait(std::chrono::milliseconds time);
+    void tick();
     std::size_t in_flight_max() const { return settings.kind == LaneKind::delivery ? 1 : 2; }
 };
 
@@ -126,6 +127,15 @@ Lane::State::State(LaneSettings wanted, LaneContext surroundings, std::unique_pt
     handler = std::make_unique<Pausing>(std::make_unique<MemberByMember>(std::move(own_handler)), hooks);
 }
 
+/// What a tick could not do now the next one does.
+void Lane::State::tick() {
+    try {
+        until_available(hooks, [&] { handler->tick(); });
+    } catch (const std::runtime_error& trouble) {
+        log::warn("tick_failed", {{"lane", settings.name}, {"why", std::string_view(trouble.what())}});
+    }
+}
+
 bool Lane::State::wait(std::chrono::milliseconds time) {
     std::unique_lock lock(mutex);
     changed.wait_for(lock, time, [&] { return stopping; });
@@ -145,7 +155,7 @@ void Lane::State::run() {
             if (suspicious) work_alone(suspicious);
             if (!batch.empty()) work(std::move(batch));
             if (Clock::now() >= next_tick) {
-                until_available(hooks, [&] { handler->tick(); });
+                tick();
                 next_tick = Clock::now() + settings.tick;
             }
             busy_since = 0;
@@ -322,7 +332,7 @@ void Lane::State::settle_one(const std::shared_ptr<InHand>& hand, const Troubled
     } else if (const auto* to_park = std::get_if<Park>(&verdict)) {
         park(to_park->reason, to_park->detail);
     } else if (const auto* wait_for = std::get_if<Later>(&verdict)) {
-        if (troubled.attempts >= static_cast<std::int64_t>(context.ladder.attempts_max)) {
+        if (settings.ladder_ends && troubled.attempts >= static_cast<std::int64_t>(context.ladder.attempts_max)) {
             return park("retries_exhausted", wait_for->detail);
         }
         later.add();

@@ -290,8 +290,7 @@ log::Level level_of(const std::string& text) {
 void load_fleet(const Arguments& arguments, FleetConfig& fleet) {
     if (arguments.print_config) fmt::print("{}", config::reference(fleet));
     if (arguments.config_file.empty()) return config::load_text(fleet, "", "the environment");
-    std::vector<std::string> workers(root_sections().end() - 3, root_sections().end());
-    config::load(fleet, arguments.config_file, workers);
+    config::load(fleet, arguments.config_file, worker_sections());
 }
 
 void require_urls(const FleetConfig& fleet) {

@@ -1,0 +1,53 @@
+// JSON of RabbitMQ's management API (https://www.rabbitmq.com/docs/management), as far as the topology needs it.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <variant>
+#include <vector>
+
+namespace cartwright::codec {
+
+using ManagedValue = std::variant<std::int64_t, std::string>;
+using ManagedValues = std::map<std::string, ManagedValue>;
+
+struct ManagedExchange {
+    std::string name, type;
+    bool durable = false;
+    ManagedValues arguments;
+};
+
+struct ManagedQueue {
+    std::string name, type;
+    bool durable = false;
+    ManagedValues arguments;
+    std::int64_t messages = 0;
+    std::string policy;             ///< name of the policy in force; empty when none is
+};
+
+struct ManagedBinding {
+    std::string exchange, queue, routing_key;
+};
+
+struct ManagedPolicy {
+    std::string name, pattern, apply_to;
+    std::int64_t priority = 0;
+    ManagedValues definition;
+};
+
+/// Each throws outcome::Refused when the text is not what the API documents.
+std::vector<ManagedExchange> read_exchanges(const std::string& json);
+std::vector<ManagedQueue> read_queues(const std::string& json);
+std::vector<ManagedBinding> read_bindings(const std::string& json);
+std::vector<ManagedPolicy> read_policies(const std::string& json);
+
+std::string exchange_body(const std::string& type, const std::string& alternate_exchange);
+std::string queue_body();
+std::string binding_body(const std::string& routing_key);
+std::string policy_body(const std::string& queue, const ManagedValues& definition);
+
+/// A list of flat objects, for output that programs read.
+std::string list_of(const std::vector<std::vector<std::pair<std::string, ManagedValue>>>& rows);
+
+}  // namespace cartwright::codec

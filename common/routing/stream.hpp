@@ -1,0 +1,27 @@
+// Streams of numbered messages to sellers, and where they go.
+#pragma once
+
+#include <compare>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+#include "common/order/cart.hpp"
+
+namespace cartwright::routing {
+
+/// The numbered thing: messages of one stream have numbers 1..n and arrive in that order.
+struct StreamKey {
+    SellerId seller_id;
+    StreamName stream;
+    auto operator<=>(const StreamKey&) const = default;
+};
+
+/// The stream of a seller's part of an order. Chosen before the message is numbered, and stored with it.
+StreamName choose_stream(const Order& order, const SellerPart& part);
+
+/// Which of `queues` shared queues a seller's messages stand in: FNV-1a of the seller's id
+/// (http://www.isthe.com/chongo/tech/comp/fnv/), so that it never changes while their number stays.
+std::size_t shared_queue_of(const SellerId& seller_id, std::size_t queues);
+
+}  // namespace cartwright::routing

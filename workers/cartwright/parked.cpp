@@ -1,0 +1,214 @@
+#include "workers/cartwright/parked.hpp"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <fstream>
+#include <functional>
+#include <iterator>
+#include <memory>
+#include <optional>
+
+#include "common/amqp/control.hpp"
+#include "common/amqp/topology.hpp"
+#include "common/codec/management.hpp"
+#include "common/crypto/digest.hpp"
+#include "workers/cartwright/settings.hpp"
+
+namespace cartwright::operating {
+namespace {
+
+using amqp::Delivery;
+
+std::string header(const Delivery& message, std::string_view name) {
+    for (const auto& [key, value] : message.headers) {
+        if (key == name) return std::visit([](const auto& held) { return fmt::format("{}", held); }, value);
+    }
+    return {};
+}
+
+/// The worker whose retry queue a replay goes to. A message that the broker itself parked names its queue only.
+std::string worker_of(const Delivery& message) {
+    if (auto worker = header(message, "x-parked-worker"); !worker.empty()) return worker;
+    const auto queue = header(message, "x-first-death-queue");
+    return queue.substr(0, queue.find('.'));
+}
+
+std::string reason_of(const Delivery& message) {
+    if (auto reason = header(message, "x-parked-reason"); !reason.empty()) return reason;
+    const auto reason = header(message, "x-first-death-reason");
+    return reason.empty() ? "unknown" : "broker:" + reason;
+}
+
+std::string id_of(const Delivery& message) {
+    if (!message.message_id.empty()) return message.message_id;
+    return "sha:" + crypto::hex(crypto::sha256(message.body)).substr(0, 16);
+}
+
+/// Gets parked messages one after the other without taking them: closing the channel gives them back. Parking has no
+/// delivery limit, so that being looked at costs a message nothing.
+void each_parked(amqp::Control& control, std::size_t limit, const std::function<bool(const Delivery&)>& visit) {
+    const auto there = control.queue_depth("parking");
+    if (!there) throw outcome::StartupError("there is no queue `parking`: run `cartwright topology apply`");
+    for (std::size_t i = 0; i < std::min<std::size_t>(limit, *there); ++i) {
+        const auto message = control.get("parking");
+        if (!message || !visit(*message)) break;
+    }
+}
+
+void list(amqp::Control& control, std::size_t limit, bool as_json) {
+    std::vector<std::vector<std::pair<std::string, codec::ManagedValue>>> rows;
+    each_parked(control, limit, [&](const Delivery& message) {
+        rows.push_back({{"id", id_of(message)},
+                        {"worker", worker_of(message)},
+                        {"reason", reason_of(message)},
+                        {"detail", header(message, "x-parked-detail")},
+                        {"type", message.type},
+                        {"parked_at", header(message, "x-parked-at")},
+                        {"bytes", static_cast<std::int64_t>(message.body.size())}});
+        return true;
+    });
+    control.close();
+    if (as_json) return fmt::print("{}\n", codec::list_of(rows));
+    if (rows.empty()) return fmt::print("nothing is parked\n");
+    for (const auto& row : rows) {
+        const auto text = [&](std::size_t column) { return std::get<std::string>(row[column].second); };
+        fmt::print("{}\n    {} by {} at {}, {} bytes, {}\n    {}\n", text(0), text(2), text(1), text(5),
+                   std::get<std::int64_t>(row[6].second), text(4), text(3));
+    }
+    fmt::print("{} parked; `cartwright parked show ID` shows one whole\n", rows.size());
+}
+
+/// Control characters and what is no UTF-8 as \xNN, so that a terminal shows them instead of obeying them.
+std::string printable(const std::string& body) {
+    std::string text;
+    for (const char c : body) {
+        const auto byte = static_cast<unsigned char>(c);
+        const bool plain = (byte >= 0x20 && byte < 0x7f) || c == '\n' || c == '\t';
+        text += plain ? std::string(1, c) : fmt::format("\\x{:02x}", byte);
+    }
+    return text;
+}
+
+std::optional<Delivery> find(amqp::Control& control, const std::string& id) {
+    std::optional<Delivery> found;
+    each_parked(control, std::string::npos, [&](const Delivery& message) {
+        if (id_of(message) != id) return true;
+        found = message;
+        return false;
+    });
+    return found;
+}
+
+Delivery require(amqp::Control& control, const std::string& id) {
+    auto found = find(control, id);
+    if (!found) throw outcome::StartupError(fmt::format("nothing is parked under {}; see `cartwright parked list`", id));
+    return std::move(*found);
+}
+
+void show(amqp::Control& control, const std::string& id, bool raw) {
+    const auto message = require(control, id);
+    control.close();
+    if (raw) {
+        std::fwrite(message.body.data(), 1, message.body.size(), stdout);
+        return;
+    }
+    fmt::print("id              {}\ntype            {}\ncontent type    {}\n", id_of(message), message.type, message.content_type);
+    if (!message.reply_to.empty()) fmt::print("reply to        {} ({})\n", message.reply_to, message.correlation_id);
+    for (const auto& [key, value] : message.headers) {
+        fmt::print("{:<15} {}\n", key, printable(std::visit([](const auto& held) { return fmt::format("{}", held); }, value)));
+    }
+    fmt::print("\n{}\n", printable(message.body));
+}
+
+amqp::Outgoing replay_of(const Delivery& message, const std::optional<std::string>& corrected) {
+    const auto worker = worker_of(message);
+    const auto& workers = amqp::workers_with_ladder();
+    if (std::find(workers.begin(), workers.end(), worker) == workers.end()) {
+        throw outcome::StartupError(fmt::format("{} does not say which worker it belongs to", id_of(message)));
+    }
+    amqp::Outgoing replay;
+    replay.exchange = "retry";
+    replay.routing_key = amqp::retry_queue(worker);
+    replay.body = corrected.value_or(message.body);
+    replay.content_type = message.content_type;
+    replay.message_id = message.message_id;
+    replay.type = message.type;
+    replay.reply_to = message.reply_to;
+    replay.correlation_id = message.correlation_id;
+    for (const auto& header : message.headers) {
+        if (!header.first.starts_with("x-")) replay.headers.push_back(header);
+    }
+    return replay;
+}
+
+/// Publishes with confirm, then takes the parked copy away: a crash between the two repeats, which acts once.
+void replay(amqp::Control& control, const Delivery& message, const std::optional<std::string>& corrected) {
+    if (const auto trouble = control.publish(replay_of(message, corrected))) {
+        throw outcome::Unavailable(fmt::format("{} stays parked: {}", id_of(message), *trouble));
+    }
+    control.acknowledge(message.token);
+    fmt::print("replayed {} to {}\n", id_of(message), amqp::retry_queue(worker_of(message)));
+}
+
+void replay_all(amqp::Control& control, const std::string& reason) {
+    std::vector<Delivery> chosen;
+    each_parked(control, std::string::npos, [&](const Delivery& message) {
+        if (reason.empty() || reason_of(message) == reason) chosen.push_back(message);
+        return true;
+    });
+    for (const auto& message : chosen) replay(control, message, std::nullopt);
+    fmt::print("{} replayed\n", chosen.size());
+}
+
+std::string read_body(const std::string& path) {
+    std::ifstream file(path, std::ios::binary);
+    if (!file) throw outcome::StartupError(path + " can't be read");
+    return {std::istreambuf_iterator<char>(file), {}};
+}
+
+struct Options {
+    std::string config, id, body, reason;
+    std::size_t limit = 100;
+    bool json = false, raw = false, all = false;
+
+    std::unique_ptr<amqp::Control> control() const {
+        auto settings = load_fleet(config).broker.connection;
+        if (settings.url.empty()) settings.url = from_environment("AMQP_URL");
+        return std::make_unique<amqp::Control>(settings);
+    }
+};
+
+}  // namespace
+
+void add_parked(CLI::App& app, int&) {
+    auto* parked = app.add_subcommand("parked", "Messages that failed for good: look, correct, replay");
+    parked->require_subcommand(1);
+    parked->footer("Needs AMQP_URL. Example: take the body out, correct it, send it again:\n"
+                   "  cartwright parked show ID --raw > body.json\n  cartwright parked replay ID --body body.json");
+    auto options = std::make_shared<Options>();
+    parked->add_option("--config", options->config, "The fleet's configuration file");
+    auto* listing = parked->add_subcommand("list", "What is parked, and why");
+    listing->add_option("--limit", options->limit, "At most so many")->capture_default_str();
+    listing->add_flag("--json", options->json, "For programs");
+    listing->callback([options] { list(*options->control(), options->limit, options->json); });
+    auto* showing = parked->add_subcommand("show", "One message whole, with its history");
+    showing->add_option("id", options->id, "As `list` prints it")->required();
+    showing->add_flag("--raw", options->raw, "The body alone, byte for byte");
+    showing->callback([options] { show(*options->control(), options->id, options->raw); });
+    auto* replaying = parked->add_subcommand("replay", "Give a message to its worker again");
+    replaying->add_option("id", options->id, "As `list` prints it");
+    replaying->add_option("--body", options->body, "A file with the corrected body");
+    replaying->add_flag("--all", options->all, "Every parked message, or those of one --reason");
+    replaying->add_option("--reason", options->reason, "With --all: only what was parked for this reason");
+    replaying->callback([options] {
+        auto control = options->control();
+        if (options->all) return replay_all(*control, options->reason);
+        if (options->id.empty()) throw outcome::StartupError("name an id, or --all");
+        const auto corrected = options->body.empty() ? std::nullopt : std::optional(read_body(options->body));
+        replay(*control, require(*control, options->id), corrected);
+    });
+}
+
+}  // namespace cartwright::operating

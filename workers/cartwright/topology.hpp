@@ -1,0 +1,13 @@
+// `cartwright topology apply|check|show`.
+#pragma once
+
+namespace CLI {
+class App;
+}
+
+namespace cartwright::operating {
+
+/// Adds the command; its callback sets the exit code.
+void add_topology(CLI::App& app, int& exit_code);
+
+}  // namespace cartwright::operating

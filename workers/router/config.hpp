@@ -1,0 +1,35 @@
+// The router's own settings.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+
+#include "common/worker/config.hpp"
+
+namespace cartwright::router {
+
+struct Config {
+    worker::LaneConfig messages{32, 400};
+    std::size_t catch_up_max = 500;
+    std::size_t seller_queue_depth_max = 10'000'000;
+    std::chrono::milliseconds confirm_timeout{5'000};
+    std::chrono::milliseconds retry_delay_min{500};
+    std::chrono::milliseconds retry_delay_max{300'000};
+    std::chrono::milliseconds sweep_interval{10'000};
+    std::size_t sweep_streams_max = 200;
+
+    void describe(config::Binder& binder) {
+        binder.section("messages", messages, "The lane of numbered messages.");
+        binder.field("catch_up_max", catch_up_max, {1, 10'000}, "Messages of one stream in one turn.");
+        binder.field("seller_queue_depth_max", seller_queue_depth_max, {1, 1'000'000'000},
+                     "Streams of a sellers' queue that is deeper wait.");
+        binder.field("confirm_timeout_ms", confirm_timeout, {100, 10'000},
+                     "Time for the broker to confirm a run; well below the role's idle-in-transaction limit.");
+        binder.field("retry_delay_min_ms", retry_delay_min, {10, 60'000}, "First pause of a stream that failed.");
+        binder.field("retry_delay_max_ms", retry_delay_max, {10, 86'400'000}, "Longest pause of such a stream.");
+        binder.field("sweep_interval_ms", sweep_interval, {100, 3'600'000}, "How often streams left behind are looked for.");
+        binder.field("sweep_streams_max", sweep_streams_max, {1, 10'000}, "Streams that one sweep takes up.");
+    }
+};
+
+}  // namespace cartwright::router

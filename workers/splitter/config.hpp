@@ -1,0 +1,22 @@
+// The splitter's own settings.
+#pragma once
+
+#include <cstddef>
+
+#include "common/worker/config.hpp"
+
+namespace cartwright::splitter {
+
+struct Config {
+    worker::LaneConfig orders{32, 400};
+    std::size_t events_per_message_max = 200;
+    std::size_t bytes_per_message_max = 262'144;
+
+    void describe(config::Binder& binder) {
+        binder.section("orders", orders, "The lane of orders and cancellations.");
+        binder.field("events_per_message_max", events_per_message_max, {1, 1'000}, "Events in one message to the router.");
+        binder.field("bytes_per_message_max", bytes_per_message_max, {1'024, 67'108'864}, "Bytes of one such message.");
+    }
+};
+
+}  // namespace cartwright::splitter

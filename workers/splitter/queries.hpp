@@ -1,0 +1,56 @@
+// The splitter's SQL. Arrays are sorted by the key they are compared with, so that rows are locked in its order.
+#pragma once
+
+#include "common/postgres/session.hpp"
+
+namespace cartwright::splitter::query {
+
+using postgres::Statement;
+
+/// Claims work by (order id, item).
+inline constexpr Statement claim{"split_claim",
+                                 "insert into inbox (id, item) "
+                                 "select d.id, d.item from unnest($1::text[], $2::text[]) as d (id, item) "
+                                 "on conflict do nothing returning id, item"};
+
+/// Reads the answers of claims; null where there is none yet.
+inline constexpr Statement read_claims{"split_read_claims",
+                                       "select i.id, i.item, i.answer from unnest($1::text[], $2::text[]) as d (id, item) "
+                                       "join inbox i on i.id = d.id and i.item = d.item"};
+
+/// Stores what became of claims.
+inline constexpr Statement answer_claims{
+    "split_answer_claims",
+    "update inbox i set answer = d.answer from unnest($1::text[], $2::text[], $3::text[]) as d (id, item, answer) "
+    "where i.id = d.id and i.item = d.item"};
+
+/// Gives up claims whose work has to wait.
+inline constexpr Statement give_up_claims{
+    "split_give_up_claims",
+    "delete from inbox i using unnest($1::text[], $2::text[]) as d (id, item) where i.id = d.id and i.item = d.item"};
+
+/// Takes the next numbers of streams; the row stays locked until the commit.
+inline constexpr Statement take_numbers{
+    "split_take_numbers",
+    "insert into seller_stream as s (seller_id, stream, last_assigned) "
+    "select d.seller_id, d.stream, d.messages from unnest($1::text[], $2::text[], $3::bigint[]) "
+    "as d (seller_id, stream, messages) "
+    "on conflict (seller_id, stream) do update set last_assigned = s.last_assigned + excluded.last_assigned "
+    "returning seller_id, stream, last_assigned"};
+
+/// Stores numbered messages, byte for byte.
+inline constexpr Statement insert_messages{
+    "split_insert_messages",
+    "insert into seller_message (seller_id, stream, number, order_id, kind, body) "
+    "select d.seller_id, d.stream, d.number, d.order_id, d.kind, d.body "
+    "from unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::text[], $6::text[]) "
+    "as d (seller_id, stream, number, order_id, kind, body)"};
+
+/// Reads stored messages by their place.
+inline constexpr Statement read_messages{
+    "split_read_messages",
+    "select m.seller_id, m.stream, m.number, m.body from unnest($1::text[], $2::text[], $3::bigint[]) "
+    "as d (seller_id, stream, number) join seller_message m "
+    "on m.seller_id = d.seller_id and m.stream = d.stream and m.number = d.number"};
+
+}  // namespace cartwright::splitter::query
