@@ -38,8 +38,8 @@ struct Statistics {
     std::uint64_t hits = 0;
     std::uint64_t misses = 0;
     std::uint64_t queries = 0;
-    std::uint64_t evictions = 0;
-    std::size_t entries = 0;
+    std::uint64_t evictions = 0;  ///< entries that left for lack of room
+    std::size_t entries = 0;      ///< SKUs and sellers now in the cache
 };
 
 /// Any thread. Reads share one connection and wait for each other; what the cache holds is answered without

@@ -8,8 +8,9 @@
 namespace cartwright::catalogue {
 
 struct Settings {
-    std::string url;                            ///< mysql://user:password@host:port/database, percent-encoded
-    std::size_t entries_max = 200'000;          ///< of offers, and as many of warehouses, in the cache
+    std::string url;                    ///< mysql://user:password@host:port/database, percent-encoded
+    std::size_t entries_max = 200'000;  ///< offers in the cache (an unknown SKU counts as one), and as
+                                        ///< many warehouses
     std::chrono::milliseconds age_max{60'000};  ///< an older entry is read again
     std::chrono::seconds connect_timeout{5};
     std::chrono::seconds read_timeout{10};

@@ -131,8 +131,8 @@ Lane::State::State(LaneSettings wanted, LaneContext surroundings, std::unique_pt
 void Lane::State::tick() {
     try {
         until_available(hooks, [&] { handler->tick(); });
-    } catch (const std::runtime_error& trouble) {
-        log::warn("tick_failed", {{"lane", settings.name}, {"why", std::string_view(trouble.what())}});
+    } catch (const std::runtime_error& error) {
+        log::warn("tick_failed", {{"lane", settings.name}, {"why", std::string_view(error.what())}});
     }
 }
 
