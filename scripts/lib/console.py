@@ -113,6 +113,9 @@ def run(main: Callable[[], int | None]) -> None:
         _end_open_line()
         print("interrupted", file=sys.stderr)
         status = 130
+    except BrokenPipeError:  # whoever read the output has gone, as in `scripts/up | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 141
     sys.stdout.flush()
     sys.exit(status)
 

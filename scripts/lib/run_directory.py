@@ -71,10 +71,14 @@ class RunDirectory:
                 _remove(entry)
 
     def destroy(self) -> None:
-        """Removes the whole environment (nothing may run any more)."""
+        """Removes the whole environment (nothing may run any more), but not those of tests below it."""
         if self._data.is_symlink():
             _remove(self.data)
-        _remove(self.path)
+        for entry in self.path.iterdir():
+            if not entry.name.startswith("test-"):
+                _remove(entry)
+        with contextlib.suppress(OSError):
+            self.path.rmdir()
 
     def records(self) -> list[Path]:
         """The record files of all processes started here."""

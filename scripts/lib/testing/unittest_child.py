@@ -6,8 +6,10 @@ lost if the process is killed. Exit status 0 unless the file could not be run.
 
 from __future__ import annotations
 
+import ctypes
 import io
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -107,6 +109,7 @@ class _Result(unittest.TestResult):
 
 
 def main() -> int:
+    _end_with_the_runner()
     path, results_path, patterns = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3:]
     sys.path.insert(0, str(path.parent))
     with open(results_path, "a", encoding="utf-8") as results:
@@ -129,6 +132,12 @@ def _run_as_script(path: Path, patterns: list[str], results: io.TextIOBase) -> i
           f"{duration(time.monotonic() - began).rjust(9)}  {outcome}", flush=True)
     results.write(json.dumps({"test": path.name, "outcome": outcome, "detail": run.stdout}) + "\n")
     return 0
+
+
+def _end_with_the_runner() -> None:
+    """Has the kernel kill this process when the runner ends, even by kill -9."""
+    set_parent_death_signal = 1
+    ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)
 
 
 def _name(test: unittest.TestCase) -> str:
