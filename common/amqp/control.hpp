@@ -11,8 +11,8 @@
 
 namespace cartwright::amqp {
 
-/// One thread at a time. Every call connects when it is not connected and throws outcome::Unavailable when the broker is
-/// away; a channel that the broker closed is opened again by the next call.
+/// One thread at a time. Every call connects when it is not connected and throws outcome::Unavailable when
+/// the broker is away; a channel that the broker closed is opened again by the next call.
 class Control {
   public:
     explicit Control(ConnectionSettings settings);

@@ -11,6 +11,7 @@
 
 #include "common/amqp/connection_settings.hpp"
 #include "common/amqp/message.hpp"
+#include "common/amqp/statistics.hpp"
 
 namespace cartwright::amqp {
 
@@ -41,18 +42,27 @@ class Publisher {
 
     void start();
 
-    /// Any thread. Publishes all; a nacked or returned message with Effort::confirmed is published again, with
-    /// backoff, for as long as it takes, as is everything unconfirmed after a reconnect. `on_confirmed` is called once
-    /// on the I/O thread when every such message is confirmed; best-effort ones are not waited for.
+    /// Any thread. Publishes all; a nacked or returned message with Effort::confirmed is published again,
+    /// with backoff, for as long as it takes, as is everything unconfirmed after a reconnect. `on_confirmed`
+    /// is called once on the I/O thread when every such message is confirmed, at once when there is none;
+    /// best-effort ones are not waited for. It may publish, and must not wait. What `close` finds unconfirmed
+    /// is dropped without calling it. How much is under way is bounded by how many batches the callers have
+    /// waiting for their confirms. Throws outcome::Refused when AMQP has no room for a property (texts of 255
+    /// bytes, headers of 120 KiB); then nothing is published. A best-effort message like that is lost and
+    /// counted.
     void publish(std::vector<Outgoing> messages, std::function<void()> on_confirmed);
 
-    /// A lane's thread. Publishes each message once, in order, all in flight together, and waits for the answers until
-    /// `deadline`. Repeats nothing. Returns one answer a message, same order. When the connection is not there, all
-    /// are `unsent`.
-    std::vector<Confirm> publish_in_order(std::span<const Outgoing> messages, std::chrono::milliseconds deadline);
+    /// A lane's thread. Publishes each message once, in order, all in flight together, and waits for the
+    /// answers until `deadline`. Repeats nothing. Returns one answer a message, same order. When the
+    /// connection is not there, all are `unsent`; what is not sent when `deadline` comes, or when the channel
+    /// is lost, never will be. The effort is of no account here. Throws outcome::Refused as `publish` does.
+    std::vector<Confirm> publish_in_order(std::span<const Outgoing> messages,
+                                          std::chrono::milliseconds deadline);
 
     /// Waits until nothing is unconfirmed, at most `deadline`; true when so.
     bool drain(std::chrono::milliseconds deadline);
+    /// Closes the connection and joins the thread: within a few seconds when the broker does not answer, or
+    /// the connect time-out when it is just being connected to. What is published later is dropped.
     void close();
 
     bool connected() const;
@@ -60,6 +70,7 @@ class Publisher {
     bool blocked() const;
     /// Why messages wait, for people ("exchange orders: returned, no queue bound"); empty when they do not.
     std::string trouble() const;
+    const Statistics& statistics() const;
 
   private:
     struct State;
