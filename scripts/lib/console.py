@@ -109,6 +109,11 @@ def run(main: Callable[[], int | None]) -> None:
         _end_open_line()
         print(paint("red", "error: ", sys.stderr) + str(trouble), file=sys.stderr)
         status = 1
+    except (PermissionError, FileNotFoundError, FileExistsError, NotADirectoryError) as error:
+        _end_open_line()
+        print(paint("red", "error: ", sys.stderr) + f"{error.strerror}: {error.filename}\n"
+              "next:  look at the owner and the rights of that path", file=sys.stderr)
+        status = 1
     except KeyboardInterrupt:
         _end_open_line()
         print("interrupted", file=sys.stderr)
