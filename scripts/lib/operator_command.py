@@ -6,6 +6,7 @@ import os
 import subprocess
 
 from .console import Trouble
+from .fleet import CONFIG
 from .run_directory import REPOSITORY
 from .servers import Servers
 
@@ -26,4 +27,4 @@ def cartwright(servers: Servers, *arguments: str, preset: str = "release", timeo
 def prepare(servers: Servers, preset: str = "release") -> None:
     """Schema and topology: what the workers ask for before they start. May be repeated."""
     cartwright(servers, "migrate", preset=preset)
-    cartwright(servers, "topology", "apply", preset=preset)
+    cartwright(servers, "topology", "--config", str(CONFIG), "apply", preset=preset)
