@@ -1,55 +1,125 @@
-// Delivering streams in sequence: what is published of each, and how far it then is. Pure.
+// Delivering streams in sequence: what is sent of each, how far it then is, and who rings again. Pure.
 #pragma once
 
+#include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "common/routing/stream.hpp"
 
 namespace cartwright::routing {
 
-/// What a batch says of one stream: numbers with their bytes, and how far the stream reaches at least.
-struct Doorbell {
-    std::int64_t target = 0;
-    std::map<std::int64_t, std::string> bodies;
+/// A message as it is sent: its event type and its bytes.
+struct Content {
+    std::string type;
+    std::string body;
 };
 
-/// A stream's row under its lock: numbers after `from` up to `to` are to be delivered now.
+/// What is known of one stream before its row is claimed.
+struct Doorbell {
+    std::int64_t target = 0;                   ///< numbers up to here are assigned
+    std::map<std::int64_t, Content> contents;  ///< what is at hand; anything else is read from the database
+    std::string blocked;                       ///< why nothing of it can be sent now; empty when it can
+};
+
+using Doorbells = std::map<StreamKey, Doorbell>;
+
+/// How many messages each stream may send in one turn, so that all together are about `run_max`: what it
+/// brought, and an equal share of the rest for catching up; at least 1, at most `catch_up_max`.
+std::map<StreamKey, std::int64_t> allowances(const Doorbells& doorbells, std::int64_t run_max,
+                                             std::int64_t catch_up_max);
+
+/// A stream's row under its lock: numbers after `from` up to `to` are to be delivered now, and the row says
+/// so already.
 struct Claim {
     StreamKey stream;
     std::int64_t from = 0;
     std::int64_t to = 0;
-    bool held = false;           ///< waits for its next attempt: nothing is delivered
-    std::int64_t attempts = 0;  ///< failed runs before this one
+    bool held = false;          ///< waits for its next attempt: nothing is delivered
+    bool held_before = false;   ///< it was held; whoever made that rings again
+    std::int64_t attempts = 0;  ///< failed runs in a row; after one, `to` is at most `from` + 1
 };
 
-/// One message to publish.
+/// One message to send.
 struct Sending {
     StreamKey stream;
     std::int64_t number = 0;
-    std::string body;
+    Content content;
 };
 
-/// What came of a stream in this run.
-struct Progress {
-    std::int64_t delivered = 0;  ///< every number up to here was accepted
-    bool failed = false;         ///< its first message after that was not
+/// Why a stream got no further.
+enum class Stop {
+    nothing,      ///< it got as far as was claimed
+    failed,       ///< its destination did not take a message: the stream is held
+    blocked,      ///< its destination takes nothing just now: the stream is held for a moment
+    missing,      ///< a number is not in the database (yet)
+    interrupted,  ///< nobody could be reached; not this stream's fault
+};
+
+/// What became of a sending; `nothing` when it was accepted.
+struct Outcome {
+    Stop stop = Stop::nothing;
     std::string trouble;
 };
 
-/// Numbers that are to be delivered and that the batch did not bring.
-std::vector<std::pair<StreamKey, std::int64_t>> missing(const std::vector<Claim>& claims,
-                                                        const std::map<StreamKey, Doorbell>& doorbells);
+/// How far a stream is after a turn: every number up to `delivered` was accepted.
+struct Progress {
+    std::int64_t delivered = 0;
+    Stop stop = Stop::nothing;
+    std::string trouble;
+};
 
-/// The run: each stream ascending from its claim without a gap. A stream stops where a message is not at hand.
-std::vector<Sending> plan(const std::vector<Claim>& claims, std::map<StreamKey, Doorbell>& doorbells);
+/// Numbers that are to be delivered and are not at hand.
+std::vector<std::pair<StreamKey, std::int64_t>> missing(std::span<const Claim> claims,
+                                                        const Doorbells& doorbells);
 
-/// How far each claimed stream got. `troubles` has a text a sending, empty where it was accepted. A run counts up to its
-/// first trouble only: what was accepted behind it is sent again, an exact repeat.
-std::map<StreamKey, Progress> progress(const std::vector<Claim>& claims, std::span<const Sending> run,
-                                       std::span<const std::string> troubles);
+/// The run: each stream ascending from its claim without a gap; it ends where a message is not at hand. The
+/// contents are moved out of the doorbells.
+std::vector<Sending> plan(std::span<const Claim> claims, Doorbells& doorbells);
+
+/// How far each claimed stream got; `outcomes` has one a sending. A stream counts up to its first trouble
+/// only: what was accepted behind it is sent again, an exact repeat.
+std::map<StreamKey, Progress> progress(std::span<const Claim> claims, const Doorbells& doorbells,
+                                       std::span<const Sending> run, std::span<const Outcome> outcomes);
+
+struct Pauses {
+    std::chrono::milliseconds failed_min{500};  ///< doubled with every failure in a row
+    std::chrono::milliseconds failed_max{300'000};
+    std::chrono::milliseconds blocked{1'000};
+};
+
+/// What a row must say where the claim's guess was wrong.
+struct Mark {
+    StreamKey stream;
+    std::int64_t delivered = 0;
+    std::int64_t attempts = 0;
+    std::string trouble;                             ///< empty when there is none
+    std::optional<std::chrono::milliseconds> pause;  ///< the stream is held for so long
+};
+
+/// In order of streams.
+std::vector<Mark> marks(std::span<const Claim> claims, const std::map<StreamKey, Progress>& progress,
+                        const Pauses& pauses);
+
+/// A message that rang for a stream.
+struct Bell {
+    std::int64_t number = 0;
+    bool from_ladder = false;
+};
+
+/// What happens to it: it is done with (its message is delivered, or safe in the database), it rings again
+/// after a pause, or at the lane's next turn.
+enum class Reply { done, later, again };
+
+/// One reply a bell. At most one rings again: on the ladder while the stream is in trouble, at once while
+/// there is more to deliver than one turn may, up to `wanted`.
+std::vector<Reply> replies(std::span<const Bell> bells, const Claim& claim, const Progress& progress,
+                           std::int64_t wanted);
 
 }  // namespace cartwright::routing

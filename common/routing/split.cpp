@@ -20,18 +20,21 @@ struct Known {
 
 class Splitter {
   public:
-    Splitter(std::span<const Work> batch, const std::set<ClaimKey>& won, const std::map<ClaimKey, Answer>& stored)
+    Splitter(std::span<const Work> batch, const std::set<ClaimKey>& won,
+             const std::map<ClaimKey, Answer>& stored)
         : batch_(batch), won_(won), stored_(stored) {}
 
     Split run() {
         for (std::size_t i = 0; i < batch_.size(); ++i) one(i);
+        for (const auto index : early_) cancelled(index, known(batch_[index].order_id), Turn::last);
         return std::move(split_);
     }
 
   private:
+    enum class Turn { first, last };
     void one(std::size_t index);
     void ready(std::size_t index, Known& known);
-    void cancelled(std::size_t index, Known& known);
+    void cancelled(std::size_t index, Known& known, Turn turn);
     void number_cancellation(std::size_t index, const Known& known);
     Known& known(const OrderId& order_id);
     void repeat(const ClaimKey& claim);
@@ -40,7 +43,8 @@ class Splitter {
     const std::set<ClaimKey>& won_;
     const std::map<ClaimKey, Answer>& stored_;
     std::map<OrderId, Known> orders_;
-    std::set<ClaimKey> used_;  ///< won claims whose work is done
+    std::set<ClaimKey> used_;         ///< won claims whose work is done
+    std::vector<std::size_t> early_;  ///< partial cancellations before which nothing is known of their order
     Split split_;
 };
 
@@ -60,13 +64,13 @@ Known& Splitter::known(const OrderId& order_id) {
 void Splitter::repeat(const ClaimKey& claim) {
     const auto stored = stored_.find(claim);
     if (stored == stored_.end()) return;
-    split_.repeats.insert(split_.repeats.end(), stored->second.places.begin(), stored->second.places.end());
+    split_.repeats.insert(stored->second.places.begin(), stored->second.places.end());
 }
 
 void Splitter::one(std::size_t index) {
     auto& order = known(batch_[index].order_id);
     if (batch_[index].kind == WorkKind::ready) return ready(index, order);
-    cancelled(index, order);
+    cancelled(index, order, Turn::first);
 }
 
 void Splitter::ready(std::size_t index, Known& known) {
@@ -85,17 +89,18 @@ void Splitter::ready(std::size_t index, Known& known) {
     if (work.order->sellers.empty()) split_.voided.insert(claim);
 }
 
-void Splitter::cancelled(std::size_t index, Known& known) {
+void Splitter::cancelled(std::size_t index, Known& known, Turn turn) {
     const auto& work = batch_[index];
     const auto claim = claim_of(work);
+    if (known.state == Known::State::unknown && work.kind == WorkKind::cancelled_lines) {
+        // Its order may stand further behind in the batch.
+        if (turn == Turn::first) return early_.push_back(index);
+        split_.later.push_back(index);
+        if (won_.contains(claim)) split_.given_up.insert(claim);
+        return;
+    }
     if (!won_.contains(claim) || !used_.insert(claim).second) return repeat(claim);
     if (known.state == Known::State::unknown) {
-        if (work.kind == WorkKind::cancelled_lines) {
-            used_.erase(claim);
-            split_.later.push_back(index);
-            split_.given_up.insert(claim);
-            return;
-        }
         CARTWRIGHT_ASSERT(won_.contains(ready_claim(work.order_id)));
         known.state = Known::State::voided;
         split_.voided.insert(ready_claim(work.order_id));
@@ -153,7 +158,9 @@ Answer answer_from(std::string_view text) {
     return answer;
 }
 
-ClaimKey ready_claim(const OrderId& order_id) { return {order_id, ready_item}; }
+ClaimKey ready_claim(const OrderId& order_id) {
+    return {order_id, ready_item};
+}
 
 ClaimKey claim_of(const Work& work) {
     if (work.kind == WorkKind::ready) return ready_claim(work.order_id);
@@ -170,7 +177,8 @@ std::set<ClaimKey> claims_of(std::span<const Work> batch) {
     return claims;
 }
 
-Split split(std::span<const Work> batch, const std::set<ClaimKey>& won, const std::map<ClaimKey, Answer>& stored) {
+Split split(std::span<const Work> batch, const std::set<ClaimKey>& won,
+            const std::map<ClaimKey, Answer>& stored) {
     return Splitter(batch, won, stored).run();
 }
 

@@ -1,5 +1,5 @@
-// What is numbered, voided or said again of a batch of orders and cancellations. Pure: claims and what was stored come
-// in, decisions go out.
+// What is numbered, voided or said again of a batch of orders and cancellations. Pure: claims and what was
+// stored come in, decisions go out.
 #pragma once
 
 #include <cstddef>
@@ -41,8 +41,8 @@ enum class WorkKind { ready, cancelled_whole, cancelled_lines };
 struct Work {
     WorkKind kind = WorkKind::ready;
     OrderId order_id;
-    EventId event_id;                               ///< of a partial cancellation
-    const Order* order = nullptr;                   ///< ready
+    EventId event_id;              ///< of a partial cancellation
+    const Order* order = nullptr;  ///< ready
     const message::OrderCancelled* cancelled = nullptr;
 };
 
@@ -55,8 +55,8 @@ struct ClaimKey {
 
 inline constexpr const char* ready_item = "split/ready";
 ClaimKey ready_claim(const OrderId& order_id);
-/// The claim of the work itself. A whole cancellation also tries to claim `ready`: who wins decides whether the seller
-/// hears of the order at all.
+/// The claim of the work itself. A whole cancellation also tries to claim `ready`: who wins decides whether
+/// the seller hears of the order at all.
 ClaimKey claim_of(const Work& work);
 /// Every claim that a batch tries for.
 std::set<ClaimKey> claims_of(std::span<const Work> batch);
@@ -70,15 +70,16 @@ struct NewMessage {
 };
 
 struct Split {
-    std::vector<NewMessage> messages;      ///< in the order in which they are numbered
-    std::set<ClaimKey> voided;             ///< claims that are answered with void
-    std::vector<Place> repeats;            ///< stored messages that are published again
-    std::vector<std::size_t> later;        ///< indices of partial cancellations whose order is not split yet
-    std::set<ClaimKey> given_up;           ///< their claims
+    std::vector<NewMessage> messages;  ///< in the order in which they are numbered
+    std::set<ClaimKey> voided;         ///< claims that are answered with void
+    std::set<Place> repeats;           ///< stored messages that are published again
+    std::vector<std::size_t> later;    ///< indices of partial cancellations whose order is not split yet
+    std::set<ClaimKey> given_up;       ///< their claims
 };
 
-/// `won`: claims that this transaction inserted. `stored`: answers of claims that were there before (a claim without an
-/// answer is a bug of whoever committed it).
-Split split(std::span<const Work> batch, const std::set<ClaimKey>& won, const std::map<ClaimKey, Answer>& stored);
+/// `won`: claims that this transaction inserted. `stored`: answers of claims that were there before (a claim
+/// without an answer is a bug of whoever committed it).
+Split split(std::span<const Work> batch, const std::set<ClaimKey>& won,
+            const std::map<ClaimKey, Answer>& stored);
 
 }  // namespace cartwright::routing

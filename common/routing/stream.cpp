@@ -2,7 +2,9 @@
 
 namespace cartwright::routing {
 
-StreamName choose_stream(const Order&, const SellerPart&) { return StreamName("main"); }
+StreamName choose_stream(const Order&, const SellerPart&) {
+    return StreamName("main");
+}
 
 std::size_t shared_queue_of(const SellerId& seller_id, std::size_t queues) {
     std::uint64_t hash = 14'695'981'039'346'656'037U;

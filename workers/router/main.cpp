@@ -6,16 +6,19 @@ int main(int argc, char** argv) {
     using namespace cartwright;
     return worker::run("router", argc, argv, [](worker::Program& program) {
         const auto config = program.section<router::Config>();
-        worker::LaneSettings lane{"messages", {"router.seller-messages", program.retry_queue()}, config.messages.prefetch,
-                                  config.messages.members_max, worker::LaneKind::delivery};
+        worker::LaneSettings lane{"messages",
+                                  {"router.seller-messages", program.retry_queue()},
+                                  config.messages.prefetch,
+                                  config.messages.members_max,
+                                  worker::LaneKind::delivery};
         lane.tick = config.sweep_interval;
         lane.ladder_ends = false;
         program.lane(lane, [&] {
-            auto probe = [control = std::shared_ptr<amqp::Control>(program.control("depth"))](const std::string& queue) {
-                return control->queue_depth(queue);
-            };
-            return std::make_unique<router::Handler>(program.postgres_session("messages"), program.publisher(), probe,
-                                                     program.fleet().topology.settings.sellers_queues, config);
+            auto outlet =
+                std::make_unique<router::BrokerOutlet>(program.publisher(), program.control("depth"));
+            return std::make_unique<router::Handler>(program.postgres_session("messages"), std::move(outlet),
+                                                     program.fleet().topology.settings.sellers_queues,
+                                                     config);
         });
     });
 }

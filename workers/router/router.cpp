@@ -1,261 +1,291 @@
 #include "workers/router/router.hpp"
 
-#include <fmt/format.h>
-
 #include <algorithm>
+#include <chrono>
+#include <iterator>
+#include <utility>
 
 #include "common/amqp/topology.hpp"
 #include "common/codec/encode.hpp"
 #include "common/log/log.hpp"
 #include "common/outcome/trouble.hpp"
-#include "workers/router/queries.hpp"
+#include "workers/router/statements.hpp"
 
 namespace cartwright::router {
 namespace {
 
-using postgres::Array;
-using postgres::Rows;
 using postgres::Transaction;
 using routing::Claim;
-using routing::Doorbell;
-using routing::Progress;
+using routing::Doorbells;
 using routing::Sending;
+using routing::Stop;
 using routing::StreamKey;
 using Clock = std::chrono::steady_clock;
 
-constexpr std::chrono::seconds probe_interval{1};
-/// Rows that are missing are made in a transaction of their own; they are never deleted.
+/// Thrown out of the transaction when a stream has no row yet.
 struct MissingRows {};
-
-StreamKey stream_at(const Rows& rows, std::size_t row) {
-    return {SellerId(std::string(rows.text(row, 0))), StreamName(std::string(rows.text(row, 1)))};
-}
 
 const message::SellerMessage* seller_message(const worker::Member& member) {
     return std::get_if<message::SellerMessage>(&member.event.payload);
 }
 
-std::string_view type_of(std::string_view body) {
-    const bool cancels = body.substr(0, 600).find(message::type::seller_cancellation) != std::string_view::npos;
-    return cancels ? message::type::seller_cancellation : message::type::seller_order;
+amqp::Outgoing outgoing(Sending sending, std::string queue) {
+    amqp::Outgoing message;
+    message.exchange = "sellers";
+    message.routing_key = std::move(queue);
+    message.body = std::move(sending.content.body);
+    message.type = std::move(sending.content.type);
+    const auto& seller = sending.stream.seller_id;
+    const auto& stream = sending.stream.stream.str();
+    message.message_id = codec::seller_message_id(seller, stream, sending.number);
+    message.headers = {{"seller", seller.str()}, {"stream", stream}, {"number", sending.number}};
+    return message;
 }
 
-const char* text_of(amqp::Confirm confirm) {
+/// `broker_trouble`: what is wrong with the broker as a whole, after the run.
+routing::Outcome outcome_of(amqp::Confirm confirm, const std::string& broker_trouble) {
     switch (confirm) {
         case amqp::Confirm::accepted:
-            return "";
+            return {};
         case amqp::Confirm::refused:
-            return "the broker refused it";
+            return {Stop::failed, "the broker refused it"};
         case amqp::Confirm::returned:
-            return "no queue takes it";
+            return {Stop::failed, "no queue takes it"};
         case amqp::Confirm::unknown:
-            return "the broker did not confirm it in time";
+            if (broker_trouble.empty()) return {Stop::failed, "the broker did not confirm it in time"};
+            return {Stop::interrupted, broker_trouble};
         case amqp::Confirm::unsent:
-            return "it was not sent";
+            return {Stop::interrupted, broker_trouble.empty() ? "the run was cut short" : broker_trouble};
     }
-    return "unknown";
+    CARTWRIGHT_ASSERT(false);
+    return {};
 }
 
-}  // namespace
-
-Handler::Handler(std::unique_ptr<postgres::Session> session, amqp::Publisher& publisher, QueueDepth depth,
-                 std::size_t sellers_queues, const Config& config)
-    : session_(std::move(session)),
-      publisher_(publisher),
-      depth_(std::move(depth)),
-      sellers_queues_(sellers_queues),
-      config_(config) {}
-
-worker::Result Handler::handle(std::span<const worker::Member> batch) {
+Doorbells doorbells_of(std::span<const worker::Member> batch) {
     Doorbells doorbells;
     for (const auto& member : batch) {
         const auto* message = seller_message(member);
         if (message == nullptr) continue;
         auto& doorbell = doorbells[{message->seller_id, message->stream}];
         doorbell.target = std::max(doorbell.target, message->number);
-        doorbell.bodies.try_emplace(message->number, member.raw);
+        doorbell.contents.try_emplace(message->number,
+                                      routing::Content{member.event.envelope.type, std::string(member.raw)});
     }
-    const auto targets = [&] {
-        std::map<StreamKey, std::int64_t> result;
-        for (const auto& [stream, doorbell] : doorbells) result.emplace(stream, doorbell.target);
-        return result;
-    }();
-    auto reached = deliver(doorbells);
+    return doorbells;
+}
+
+routing::Pauses pauses_of(const Config& config) {
+    routing::Pauses pauses;
+    pauses.failed_min = config.retry_delay_min;
+    pauses.failed_max = config.retry_delay_max;
+    return pauses;
+}
+
+const char* reason_of(Stop stop) {
+    if (stop == Stop::failed) return "failed";
+    return stop == Stop::blocked ? "blocked" : "missing";
+}
+
+void report(const Claim& claim, const routing::Progress& progress) {
+    if (progress.stop == Stop::nothing || progress.stop == Stop::interrupted) return;
+    metrics::counter("cartwright_router_stops_total", "Streams that got no further in a turn, by reason",
+                     {{"reason", reason_of(progress.stop)}})
+        .add();
+    // A full queue is told once, not for each of its streams.
+    const auto say = progress.stop == Stop::blocked ? log::debug : log::warn;
+    say("stream_stopped", {{"seller", claim.stream.seller_id},
+                           {"stream", claim.stream.stream},
+                           {"delivered", progress.delivered},
+                           {"failures_before", claim.attempts},
+                           {"why", progress.trouble}});
+}
+
+}  // namespace
+
+Handler::Handler(std::unique_ptr<postgres::Session> session, std::unique_ptr<Outlet> outlet,
+                 std::size_t sellers_queues, const Config& config)
+    : session_(std::move(session)),
+      outlet_(std::move(outlet)),
+      sellers_queues_(sellers_queues),
+      config_(config),
+      queues_([this](const std::string& queue) { return outlet_->depth(queue); },
+              config.seller_queue_depth_max) {
+    counters_.delivered =
+        metrics::counter("cartwright_router_delivered_total", "Messages that sellers' queues took");
+    counters_.read_back = metrics::counter("cartwright_router_read_back_total",
+                                           "Messages read from PostgreSQL because their own had not arrived");
+    counters_.swept = metrics::counter("cartwright_router_swept_total", "Streams that only the sweep found");
+    counters_.behind = metrics::gauge("cartwright_router_streams_behind",
+                                      "Streams with undelivered messages at the last sweep");
+}
+
+std::string Handler::queue_of(const StreamKey& stream) const {
+    return amqp::seller_queue(routing::shared_queue_of(stream.seller_id, sellers_queues_));
+}
+
+worker::Result Handler::handle(std::span<const worker::Member> batch) {
+    auto doorbells = doorbells_of(batch);
+    const auto turn = deliver(doorbells);
     worker::Result result;
-    for (const auto& member : batch) {
-        const auto* message = seller_message(member);
-        if (message == nullptr) {
-            result.verdicts.push_back(outcome::Park{"unknown_type", "the router takes messages to sellers only"});
-            continue;
-        }
-        const StreamKey key{message->seller_id, message->stream};
-        auto& stream = reached.at(key);
-        if (message->number <= stream.delivered || stream.held) {
-            // A held stream has its doorbell on the ladder already.
-            result.verdicts.push_back(outcome::Done{});
-        } else if (stream.failed) {
-            result.verdicts.push_back(outcome::Later{stream.trouble});
-            stream.held = true;
-        } else if (message->number == targets.at(key)) {
-            result.verdicts.push_back(outcome::Again{});
+    result.verdicts.assign(batch.size(), outcome::Done{});
+    std::map<StreamKey, std::vector<std::size_t>> rung;
+    for (std::size_t i = 0; i < batch.size(); ++i) {
+        if (const auto* message = seller_message(batch[i])) {
+            rung[{message->seller_id, message->stream}].push_back(i);
         } else {
-            result.verdicts.push_back(outcome::Done{});
+            result.verdicts[i] = outcome::Park{"unknown_type", "the router takes messages to sellers only"};
+        }
+    }
+    for (const auto& [stream, members] : rung) {
+        const auto& reached = turn.at(stream);
+        std::vector<routing::Bell> bells;
+        for (const auto i : members)
+            bells.push_back({seller_message(batch[i])->number, batch[i].attempts > 0});
+        const auto replies = routing::replies(bells, reached.claim, reached.progress, reached.wanted);
+        for (std::size_t i = 0; i < members.size(); ++i) {
+            auto& verdict = result.verdicts[members[i]];
+            if (replies[i] == routing::Reply::again) verdict = outcome::Again{};
+            if (replies[i] != routing::Reply::later) continue;
+            const auto& trouble = reached.progress.trouble;
+            verdict = outcome::Later{trouble.empty() ? "the stream is held" : trouble};
         }
     }
     return result;
 }
 
+/// Queues are asked for their depth before rows are locked.
 Handler::Turn Handler::deliver(Doorbells& doorbells) {
     Turn turn;
     if (doorbells.empty()) return turn;
-    const auto transact = [&](Transaction& transaction) {
-        const auto claims = claim(transaction, doorbells);
-        read_missing(transaction, claims, doorbells);
-        const auto run = routing::plan(claims, doorbells);
-        const auto troubles = publish(run);
-        const auto progress = routing::progress(claims, run, troubles);
-        mark(transaction, claims, progress);
-        for (const auto& one : claims) {
-            const auto& got = progress.at(one.stream);
-            turn[one.stream] = {got.delivered, one.held, got.failed, got.trouble};
+    if (const auto trouble = outlet_->trouble(); !trouble.empty()) throw outcome::Unavailable(trouble);
+    for (auto& [stream, doorbell] : doorbells) {
+        if (const auto more = unfinished_.find(stream); more != unfinished_.end()) {
+            doorbell.target = std::max(doorbell.target, more->second);
         }
-    };
+        doorbell.blocked = queues_.trouble(queue_of(stream));
+    }
+    const auto run = [&](Transaction& transaction) { transact(transaction, doorbells, turn); };
     try {
-        session_->transaction_once(transact);
+        session_->transaction_once(run);
     } catch (const MissingRows&) {
-        session_->transaction([&](Transaction& transaction) {
-            Array sellers, streams;
-            for (const auto& entry : doorbells) {
-                sellers.add(entry.first.seller_id.str());
-                streams.add(entry.first.stream.str());
-            }
-            transaction.run(query::insert_streams, {sellers.str(), streams.str()});
-        });
-        session_->transaction_once(transact);
+        session_->transaction([&](Transaction& transaction) { insert_streams(transaction, doorbells); });
+        session_->transaction_once(run);
+    }
+    remember(turn);
+    for (const auto& [stream, reached] : turn) {
+        if (reached.progress.stop == Stop::interrupted) throw outcome::Unavailable(reached.progress.trouble);
     }
     return turn;
 }
 
+void Handler::transact(Transaction& transaction, Doorbells& doorbells, Turn& turn) {
+    const auto claims = claim(transaction, doorbells);
+    counters_.read_back.add(static_cast<double>(read_missing(transaction, claims, doorbells)));
+    auto run = routing::plan(claims, doorbells);
+    const auto outcomes = send(run);
+    const auto progress = routing::progress(claims, doorbells, run, outcomes);
+    write_marks(transaction, routing::marks(claims, progress, pauses_of(config_)));
+    std::vector<StreamKey> released;
+    for (const auto& one : claims) {
+        turn[one.stream] = {one, progress.at(one.stream), doorbells.at(one.stream).target};
+        if (one.held_before && !one.held) released.push_back(one.stream);
+    }
+    // What rang while a stream was held is acknowledged and gone; its end is known to the splitter's row
+    // only.
+    std::sort(released.begin(), released.end());
+    for (const auto& [stream, assigned] : read_assigned(transaction, released)) {
+        turn.at(stream).wanted = std::max(turn.at(stream).wanted, assigned);
+    }
+}
+
 std::vector<Claim> Handler::claim(Transaction& transaction, const Doorbells& doorbells) {
-    Array sellers, streams, targets;
-    for (const auto& [stream, doorbell] : doorbells) {
-        sellers.add(stream.seller_id.str());
-        streams.add(stream.stream.str());
-        targets.add(doorbell.target);
-    }
-    const auto rows = transaction.run(query::claim_streams, {sellers.str(), streams.str(), targets.str(),
-                                                             std::to_string(config_.catch_up_max)});
-    if (rows.size() < doorbells.size()) throw MissingRows{};
-    std::vector<Claim> claims;
-    for (std::size_t i = 0; i < rows.size(); ++i) {
-        claims.push_back({stream_at(rows, i), rows.integer(i, 2), rows.integer(i, 3), rows.boolean(i, 4), rows.integer(i, 5)});
-    }
+    const auto allowances =
+        routing::allowances(doorbells, static_cast<std::int64_t>(config_.run_messages_max),
+                            static_cast<std::int64_t>(config_.catch_up_max));
+    auto claims = claim_streams(transaction, doorbells, allowances);
+    if (claims.size() < doorbells.size()) throw MissingRows{};
     return claims;
 }
 
-void Handler::read_missing(Transaction& transaction, const std::vector<Claim>& claims, Doorbells& doorbells) {
-    const auto wanted = routing::missing(claims, doorbells);
-    if (wanted.empty()) return;
-    Array sellers, streams, numbers;
-    for (const auto& [stream, number] : wanted) {
-        sellers.add(stream.seller_id.str());
-        streams.add(stream.stream.str());
-        numbers.add(number);
-    }
-    const auto rows = transaction.run(query::read_messages, {sellers.str(), streams.str(), numbers.str()});
-    for (std::size_t i = 0; i < rows.size(); ++i) {
-        doorbells.at(stream_at(rows, i)).bodies.emplace(rows.integer(i, 2), std::string(rows.text(i, 3)));
-    }
-}
-
-/// At most once a second per queue.
-bool Handler::too_deep(const std::string& queue) {
-    auto& probe = probes_[queue];
-    const auto time = Clock::now();
-    if (probe.asked_at + probe_interval > time) return probe.too_deep;
-    probe.asked_at = time;
-    const auto depth = depth_(queue);
-    probe.too_deep = depth && *depth > config_.seller_queue_depth_max;
-    return probe.too_deep;
-}
-
-/// A text of trouble a sending, empty where the broker has it.
-std::vector<std::string> Handler::publish(const std::vector<Sending>& run) {
-    std::vector<std::string> troubles(run.size());
+std::vector<routing::Outcome> Handler::send(std::vector<Sending>& run) {
     std::vector<amqp::Outgoing> messages;
-    std::vector<std::size_t> sent;
+    messages.reserve(run.size());
+    for (auto& sending : run) messages.push_back(outgoing(sending, queue_of(sending.stream)));
+    const auto confirms = outlet_->publish(messages, config_.confirm_timeout);
+    CARTWRIGHT_ASSERT(confirms.size() == run.size());
+    const auto broker_trouble = outlet_->trouble();
+    std::vector<routing::Outcome> outcomes;
+    outcomes.reserve(run.size());
+    std::map<std::string, bool> in_time;
     for (std::size_t i = 0; i < run.size(); ++i) {
-        const auto& [stream, number, body] = run[i];
-        amqp::Outgoing message;
-        message.exchange = "sellers";
-        message.routing_key = amqp::seller_queue(routing::shared_queue_of(stream.seller_id, sellers_queues_));
-        if (too_deep(message.routing_key)) {
-            troubles[i] = fmt::format("queue {} is too deep", message.routing_key);
-            continue;
-        }
-        message.body = body;
-        message.message_id = codec::seller_message_id(stream.seller_id, stream.stream.str(), number);
-        message.type = type_of(body);
-        message.headers = {{"seller", stream.seller_id.str()}, {"stream", stream.stream.str()}, {"number", number}};
-        messages.push_back(std::move(message));
-        sent.push_back(i);
+        outcomes.push_back(outcome_of(confirms[i], broker_trouble));
+        const bool unanswered = confirms[i] == amqp::Confirm::unknown && broker_trouble.empty();
+        auto& queue = in_time.try_emplace(messages[i].routing_key, true).first->second;
+        queue = queue && !unanswered;
+        if (confirms[i] == amqp::Confirm::accepted) counters_.delivered.add();
     }
-    const auto confirms = publisher_.publish_in_order(messages, config_.confirm_timeout);
-    for (std::size_t i = 0; i < sent.size(); ++i) troubles[sent[i]] = text_of(confirms[i]);
-    return troubles;
+    for (const auto& [queue, all] : in_time) queues_.answered(queue, all);
+    return outcomes;
 }
 
-/// Corrects the rows of streams that did not get as far as was claimed, or that failed before and now did not.
-void Handler::mark(Transaction& transaction, const std::vector<Claim>& claims,
-                   const std::map<StreamKey, Progress>& progress) {
-    std::map<StreamKey, const Claim*> changed;
-    for (const auto& claim : claims) {
-        const bool recovered = claim.attempts > 0 && claim.to > claim.from;
-        if (progress.at(claim.stream).failed || recovered) changed.emplace(claim.stream, &claim);
-    }
-    if (changed.empty()) return;
-    Array sellers, streams, delivered, attempts, troubles, pauses;
-    for (const auto& [stream, claim] : changed) {
-        const auto& got = progress.at(stream);
-        sellers.add(stream.seller_id.str());
-        streams.add(stream.stream.str());
-        delivered.add(got.delivered);
-        attempts.add(got.failed ? claim->attempts + 1 : 0);
-        got.failed ? troubles.add(got.trouble) : troubles.add_null();
-        const auto doublings = std::min<std::int64_t>(claim->attempts, 20);
-        const auto pause = std::min(config_.retry_delay_max, config_.retry_delay_min * (std::int64_t{1} << doublings));
-        pauses.add(static_cast<std::int64_t>(pause.count()));
-        if (got.failed) {
-            log::warn("stream_failed", {{"seller", stream.seller_id}, {"stream", stream.stream},
-                                        {"delivered", got.delivered}, {"why", got.trouble}});
+void Handler::remember(const Turn& turn) {
+    for (const auto& [stream, reached] : turn) {
+        if (!reached.claim.held) report(reached.claim, reached.progress);
+        const bool more = reached.progress.delivered < reached.wanted;
+        if (more && (reached.progress.stop == Stop::nothing || reached.progress.stop == Stop::interrupted)) {
+            unfinished_[stream] = reached.wanted;
+        } else {
+            unfinished_.erase(stream);
         }
     }
-    const auto rows = transaction.run(query::mark_streams, {sellers.str(), streams.str(), delivered.str(), attempts.str(),
-                                                            troubles.str(), pauses.str()});
-    CARTWRIGHT_ASSERT(rows.affected() == changed.size());
+}
+
+/// Streams that are where they were at the last look: a message that is merely on its way is left to it.
+Doorbells Handler::look_for_stalled() {
+    std::vector<Behind> page;
+    session_->transaction([&](Transaction& transaction) {
+        page = streams_behind(transaction, sweep_.after, config_.sweep_page_max);
+    });
+    counters_.behind.set(static_cast<double>(page.size()));
+    Doorbells stalled;
+    std::map<StreamKey, std::int64_t> behind;
+    for (const auto& one : page) {
+        const auto before = sweep_.behind.find(one.stream);
+        if (before != sweep_.behind.end() && before->second == one.delivered)
+            stalled[one.stream].target = one.assigned;
+        behind.emplace(one.stream, one.delivered);
+    }
+    sweep_.behind = std::move(behind);
+    const bool whole_page = page.size() == config_.sweep_page_max;
+    if (sweep_.seen_once || page.empty()) {
+        sweep_.seen_once = false;
+        if (whole_page || page.empty()) sweep_.behind.clear();
+        sweep_.after = whole_page ? page.back().stream : StreamKey{};
+    } else {
+        sweep_.seen_once = true;
+    }
+    return stalled;
 }
 
 void Handler::tick() {
-    std::map<StreamKey, std::int64_t> behind;
-    Doorbells doorbells;
-    session_->transaction([&](Transaction& transaction) {
-        behind.clear();
-        doorbells.clear();
-        const auto rows = transaction.run(query::streams_behind, {std::to_string(config_.sweep_streams_max)});
-        for (std::size_t i = 0; i < rows.size(); ++i) {
-            const auto stream = stream_at(rows, i);
-            const auto delivered = rows.integer(i, 3);
-            behind.emplace(stream, delivered);
-            // A message that is merely on its way is left to it: only who stood still since the last sweep is taken up.
-            const auto before = behind_.find(stream);
-            if (before != behind_.end() && before->second == delivered) doorbells[stream].target = rows.integer(i, 2);
+    auto stalled = look_for_stalled();
+    if (!stalled.empty()) {
+        counters_.swept.add(static_cast<double>(stalled.size()));
+        log::warn("streams_left_behind", {{"streams", stalled.size()}});
+    }
+    for (const auto& [stream, target] : unfinished_)
+        stalled[stream].target = std::max(stalled[stream].target, target);
+    const auto deadline = Clock::now() + config_.sweep_time_max;
+    while (!stalled.empty() && Clock::now() < deadline) {
+        Doorbells turn;
+        while (!stalled.empty() && turn.size() < config_.sweep_streams_max) {
+            turn.insert(stalled.extract(stalled.begin()));
         }
-    });
-    behind_ = std::move(behind);
-    if (doorbells.empty()) return;
-    log::warn("streams_left_behind", {{"streams", doorbells.size()}});
-    for (const auto& [stream, reached] : deliver(doorbells)) {
-        if (!reached.failed) behind_[stream] = reached.delivered;
+        for (const auto& [stream, reached] : deliver(turn)) {
+            sweep_.behind.erase(stream);
+            const bool more = reached.progress.delivered < reached.wanted && !reached.claim.held;
+            if (more && reached.progress.stop == Stop::nothing) stalled[stream].target = reached.wanted;
+        }
     }
 }
 

@@ -1,66 +1,79 @@
 // Numbered messages in, delivered to sellers in sequence.
 #pragma once
 
-#include <chrono>
-#include <functional>
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
-#include "common/amqp/publisher.hpp"
+#include "common/metrics/metrics.hpp"
 #include "common/postgres/session.hpp"
 #include "common/routing/delivery.hpp"
 #include "common/worker/handler.hpp"
 #include "workers/router/config.hpp"
+#include "workers/router/outlet.hpp"
+#include "workers/router/queue_watch.hpp"
 
 namespace cartwright::router {
 
-/// Messages that stand in a queue; nothing when there is no such queue.
-using QueueDepth = std::function<std::optional<std::uint64_t>(const std::string& queue)>;
-
-/// Takes seller.order and seller.cancellation. A message is payload and doorbell at once: the stream's row knows what was
-/// delivered; the next number is delivered from the message, a smaller one is a repeat, and what a larger one leaves out is
-/// read from the database. Publishes inside its transaction, under the rows' locks: claim, publish, confirm, commit.
+/// Takes seller.order and seller.cancellation. A message is payload and doorbell at once: the stream's row
+/// knows what was delivered; the next number is delivered from the message, a smaller one is a repeat, and
+/// what a larger one leaves out is read from the database. Publishes inside its transaction, under the rows'
+/// locks: claim, publish, confirm, commit. A run that is sent twice (its commit failed) is an exact repeat.
+///
+/// When the broker itself is away, what was accepted is committed and outcome::Unavailable thrown.
 class Handler : public worker::Handler {
   public:
-    Handler(std::unique_ptr<postgres::Session> session, amqp::Publisher& publisher, QueueDepth depth,
+    Handler(std::unique_ptr<postgres::Session> session, std::unique_ptr<Outlet> outlet,
             std::size_t sellers_queues, const Config& config);
     worker::Result handle(std::span<const worker::Member> batch) override;
-    /// The sweep: delivers streams that stay behind without a doorbell.
+    /// The sweep: delivers streams that stay behind although nobody rings.
     void tick() override;
 
   private:
-    using Doorbells = std::map<routing::StreamKey, routing::Doorbell>;
-    /// What is known of a stream after a turn.
+    /// What came of a stream in one turn.
     struct Reached {
-        std::int64_t delivered = 0;
-        bool held = false;
-        bool failed = false;
-        std::string trouble;
+        routing::Claim claim;
+        routing::Progress progress;
+        std::int64_t wanted = 0;  ///< numbers up to here are known to be assigned
     };
     using Turn = std::map<routing::StreamKey, Reached>;
 
-    Turn deliver(Doorbells& doorbells);
-    std::vector<routing::Claim> claim(postgres::Transaction& transaction, const Doorbells& doorbells);
-    void read_missing(postgres::Transaction& transaction, const std::vector<routing::Claim>& claims, Doorbells& doorbells);
-    std::vector<std::string> publish(const std::vector<routing::Sending>& run);
-    bool too_deep(const std::string& queue);
-    void mark(postgres::Transaction& transaction, const std::vector<routing::Claim>& claims,
-              const std::map<routing::StreamKey, routing::Progress>& progress);
+    Turn deliver(routing::Doorbells& doorbells);
+    void transact(postgres::Transaction& transaction, routing::Doorbells& doorbells, Turn& turn);
+    std::vector<routing::Claim> claim(postgres::Transaction& transaction,
+                                      const routing::Doorbells& doorbells);
+    std::vector<routing::Outcome> send(std::vector<routing::Sending>& run);
+    void remember(const Turn& turn);
+    routing::Doorbells look_for_stalled();
+
+    std::string queue_of(const routing::StreamKey& stream) const;
 
     std::unique_ptr<postgres::Session> session_;
-    amqp::Publisher& publisher_;
-    QueueDepth depth_;
+    std::unique_ptr<Outlet> outlet_;
     std::size_t sellers_queues_;
     Config config_;
-    struct Probe {
-        std::chrono::steady_clock::time_point asked_at;
-        bool too_deep = false;
+    QueueWatch queues_;
+    /// Streams that a turn left with more to deliver, and how far they reach at least. Their doorbells may be
+    /// older than that: whoever rang while a stream was held is gone.
+    std::map<routing::StreamKey, std::int64_t> unfinished_;
+
+    /// The sweep's place: it looks at a page twice before it goes on to the next.
+    struct Sweep {
+        routing::StreamKey after;
+        bool seen_once = false;
+        std::map<routing::StreamKey, std::int64_t> behind;  ///< who was behind at the last look, and where
     };
-    std::map<std::string, Probe> probes_;
-    std::map<routing::StreamKey, std::int64_t> behind_;  ///< streams that the last sweep saw behind, and where they were
+    Sweep sweep_;
+
+    struct Counters {
+        metrics::Counter delivered, read_back, swept;
+        metrics::Gauge behind;
+    };
+    Counters counters_;
 };
 
 }  // namespace cartwright::router

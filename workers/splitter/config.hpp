@@ -14,8 +14,10 @@ struct Config {
 
     void describe(config::Binder& binder) {
         binder.section("orders", orders, "The lane of orders and cancellations.");
-        binder.field("events_per_message_max", events_per_message_max, {1, 1'000}, "Events in one message to the router.");
-        binder.field("bytes_per_message_max", bytes_per_message_max, {1'024, 67'108'864}, "Bytes of one such message.");
+        binder.field("events_per_message_max", events_per_message_max, {1, 1'000},
+                     "Events in one message to the router.");
+        binder.field("bytes_per_message_max", bytes_per_message_max, {1'024, 67'108'864},
+                     "Bytes of one such message.");
     }
 };
 

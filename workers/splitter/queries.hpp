@@ -1,4 +1,5 @@
-// The splitter's SQL. Arrays are sorted by the key they are compared with, so that rows are locked in its order.
+// The splitter's SQL. Arrays are sorted by the key they are compared with, so that rows are locked in its
+// order.
 #pragma once
 
 #include "common/postgres/session.hpp"
@@ -14,20 +15,21 @@ inline constexpr Statement claim{"split_claim",
                                  "on conflict do nothing returning id, item"};
 
 /// Reads the answers of claims; null where there is none yet.
-inline constexpr Statement read_claims{"split_read_claims",
-                                       "select i.id, i.item, i.answer from unnest($1::text[], $2::text[]) as d (id, item) "
-                                       "join inbox i on i.id = d.id and i.item = d.item"};
+inline constexpr Statement read_claims{
+    "split_read_claims",
+    "select i.id, i.item, i.answer from unnest($1::text[], $2::text[]) as d (id, item) "
+    "join inbox i on i.id = d.id and i.item = d.item"};
 
 /// Stores what became of claims.
-inline constexpr Statement answer_claims{
-    "split_answer_claims",
-    "update inbox i set answer = d.answer from unnest($1::text[], $2::text[], $3::text[]) as d (id, item, answer) "
-    "where i.id = d.id and i.item = d.item"};
+inline constexpr Statement answer_claims{"split_answer_claims",
+                                         "update inbox i set answer = d.answer from unnest($1::text[], "
+                                         "$2::text[], $3::text[]) as d (id, item, answer) "
+                                         "where i.id = d.id and i.item = d.item"};
 
 /// Gives up claims whose work has to wait.
-inline constexpr Statement give_up_claims{
-    "split_give_up_claims",
-    "delete from inbox i using unnest($1::text[], $2::text[]) as d (id, item) where i.id = d.id and i.item = d.item"};
+inline constexpr Statement give_up_claims{"split_give_up_claims",
+                                          "delete from inbox i using unnest($1::text[], $2::text[]) as d "
+                                          "(id, item) where i.id = d.id and i.item = d.item"};
 
 /// Takes the next numbers of streams; the row stays locked until the commit.
 inline constexpr Statement take_numbers{
@@ -49,7 +51,8 @@ inline constexpr Statement insert_messages{
 /// Reads stored messages by their place.
 inline constexpr Statement read_messages{
     "split_read_messages",
-    "select m.seller_id, m.stream, m.number, m.body from unnest($1::text[], $2::text[], $3::bigint[]) "
+    "select m.seller_id, m.stream, m.number, m.kind, m.body from unnest($1::text[], $2::text[], "
+    "$3::bigint[]) "
     "as d (seller_id, stream, number) join seller_message m "
     "on m.seller_id = d.seller_id and m.stream = d.stream and m.number = d.number"};
 

@@ -24,7 +24,7 @@ using routing::WorkKind;
 struct Numbered {
     Place place;
     OrderId order_id;
-    std::string_view type;
+    std::string type;
     std::string body;
 };
 
@@ -94,14 +94,16 @@ std::map<StreamKey, std::int64_t> take_numbers(Transaction& transaction, const r
 Numbered numbered(const routing::NewMessage& message, std::int64_t number, const Work& work,
                   const message::Envelope& envelope) {
     const auto& stream = message.stream.stream.str();
-    Numbered result{{message.stream, number}, work.order_id, message::type::seller_order, {}};
+    Numbered result{{message.stream, number}, work.order_id, std::string(message::type::seller_order), {}};
     if (work.kind == WorkKind::ready) {
         const auto time = work.order->placed_at.value_or(envelope.time.value_or(now()));
-        result.body = codec::encode_seller_order({work.order, message.seller, stream, number, time, envelope.traceparent});
+        result.body = codec::encode_seller_order(
+            {work.order, message.seller, stream, number, time, envelope.traceparent});
     } else {
         result.type = message::type::seller_cancellation;
-        result.body = codec::encode_seller_cancellation(
-            {work.cancelled, message.seller, stream, number, envelope.time.value_or(now()), envelope.traceparent});
+        result.body =
+            codec::encode_seller_cancellation({work.cancelled, message.seller, stream, number,
+                                               envelope.time.value_or(now()), envelope.traceparent});
     }
     return result;
 }
@@ -116,15 +118,16 @@ void store(Transaction& transaction, const std::vector<Numbered>& messages) {
         kinds.add(message.type);
         bodies.add(message.body);
     }
-    const auto rows = transaction.run(query::insert_messages, {sellers.str(), streams.str(), numbers.str(), orders.str(),
-                                                               kinds.str(), bodies.str()});
+    const auto rows = transaction.run(query::insert_messages, {sellers.str(), streams.str(), numbers.str(),
+                                                               orders.str(), kinds.str(), bodies.str()});
     CARTWRIGHT_ASSERT(rows.affected() == messages.size());
 }
 
 void answer(Transaction& transaction, const routing::Split& split, const std::vector<Numbered>& messages) {
     std::map<ClaimKey, Answer> answers;
     for (const auto& claim : split.voided) answers[claim].is_void = true;
-    for (std::size_t i = 0; i < messages.size(); ++i) answers[split.messages[i].claim].places.push_back(messages[i].place);
+    for (std::size_t i = 0; i < messages.size(); ++i)
+        answers[split.messages[i].claim].places.push_back(messages[i].place);
     if (answers.empty()) return;
     Array ids, items, texts;
     for (const auto& [claim, given] : answers) {
@@ -136,9 +139,8 @@ void answer(Transaction& transaction, const routing::Split& split, const std::ve
     CARTWRIGHT_ASSERT(rows.affected() == answers.size());
 }
 
-std::vector<Numbered> read_again(Transaction& transaction, const std::vector<Place>& repeats) {
+std::vector<Numbered> read_again(Transaction& transaction, const std::set<Place>& places) {
     std::vector<Numbered> messages;
-    const std::set<Place> places(repeats.begin(), repeats.end());
     if (places.empty()) return messages;
     Array sellers, streams, numbers;
     for (const auto& place : places) {
@@ -149,23 +151,26 @@ std::vector<Numbered> read_again(Transaction& transaction, const std::vector<Pla
     const auto rows = transaction.run(query::read_messages, {sellers.str(), streams.str(), numbers.str()});
     CARTWRIGHT_ASSERT(rows.size() == places.size());
     for (std::size_t i = 0; i < rows.size(); ++i) {
-        messages.push_back({{stream_at(rows, i), rows.integer(i, 2)}, {}, message::type::seller_order,
-                            std::string(rows.text(i, 3))});
+        messages.push_back({{stream_at(rows, i), rows.integer(i, 2)},
+                            {},
+                            std::string(rows.text(i, 3)),
+                            std::string(rows.text(i, 4))});
     }
     return messages;
 }
 
 worker::EncodedEvent event_of(Numbered message) {
     const auto& stream = message.place.stream;
-    return {codec::seller_message_id(stream.seller_id, stream.stream.str(), message.place.number), std::string(message.type),
-            std::move(message.body)};
+    return {codec::seller_message_id(stream.seller_id, stream.stream.str(), message.place.number),
+            std::move(message.type), std::move(message.body)};
 }
 
 /// Nothing when it is none of the splitter's events.
 std::optional<Work> work_of(const worker::Member& member) {
     const auto& event = member.event;
     if (const auto* cancelled = std::get_if<message::OrderCancelled>(&event.payload)) {
-        if (cancelled->whole) return Work{WorkKind::cancelled_whole, cancelled->order_id, {}, nullptr, cancelled};
+        if (cancelled->whole)
+            return Work{WorkKind::cancelled_whole, cancelled->order_id, {}, nullptr, cancelled};
         return Work{WorkKind::cancelled_lines, cancelled->order_id, event.envelope.id, nullptr, cancelled};
     }
     const auto* placed = std::get_if<message::OrderPlaced>(&event.payload);
@@ -178,7 +183,8 @@ std::optional<Work> work_of(const worker::Member& member) {
 Handler::Handler(std::unique_ptr<postgres::Session> session, const Config& config)
     : session_(std::move(session)), limits_{config.events_per_message_max, config.bytes_per_message_max} {}
 
-std::vector<worker::EncodedEvent> Handler::transact(Transaction& transaction, std::span<const worker::Member> batch,
+std::vector<worker::EncodedEvent> Handler::transact(Transaction& transaction,
+                                                    std::span<const worker::Member> batch,
                                                     std::vector<outcome::Verdict>& verdicts) {
     std::vector<Work> works;
     std::vector<std::size_t> member_of;
@@ -187,7 +193,8 @@ std::vector<worker::EncodedEvent> Handler::transact(Transaction& transaction, st
             works.push_back(std::move(*work));
             member_of.push_back(i);
         } else {
-            verdicts[i] = outcome::Park{"unknown_type", "the orders queue takes order.ready and order.cancelled only"};
+            verdicts[i] =
+                outcome::Park{"unknown_type", "the orders queue takes order.ready and order.cancelled only"};
         }
     }
     std::vector<worker::EncodedEvent> events;
@@ -211,9 +218,11 @@ std::vector<worker::EncodedEvent> Handler::transact(Transaction& transaction, st
         transaction.run(query::give_up_claims, {keys.ids.str(), keys.items.str()});
     }
     for (const auto index : split.later) {
-        verdicts[member_of[index]] = outcome::Later{"order " + works[index].order_id.str() + " is not split yet"};
+        verdicts[member_of[index]] =
+            outcome::Later{"order " + works[index].order_id.str() + " is not split yet"};
     }
-    for (auto& message : read_again(transaction, split.repeats)) events.push_back(event_of(std::move(message)));
+    for (auto& message : read_again(transaction, split.repeats))
+        events.push_back(event_of(std::move(message)));
     for (auto& message : messages) events.push_back(event_of(std::move(message)));
     return events;
 }

@@ -12,16 +12,17 @@
 
 namespace cartwright::splitter {
 
-/// Takes order.ready and order.cancelled. Claims first, numbers only what was claimed, and stores the numbered messages in
-/// the same transaction; a repeat publishes the stored bytes again. A partial cancellation whose order is not split yet
-/// waits on the ladder.
+/// Takes order.ready and order.cancelled. Claims first, numbers only what was claimed, and stores the
+/// numbered messages in the same transaction; a repeat publishes the stored bytes again. A partial
+/// cancellation whose order is not split yet waits on the ladder.
 class Handler : public worker::Handler {
   public:
     Handler(std::unique_ptr<postgres::Session> session, const Config& config);
     worker::Result handle(std::span<const worker::Member> batch) override;
 
   private:
-    std::vector<worker::EncodedEvent> transact(postgres::Transaction& transaction, std::span<const worker::Member> batch,
+    std::vector<worker::EncodedEvent> transact(postgres::Transaction& transaction,
+                                               std::span<const worker::Member> batch,
                                                std::vector<outcome::Verdict>& verdicts);
 
     std::unique_ptr<postgres::Session> session_;
