@@ -1,0 +1,22 @@
+#include "common/worker/packing.hpp"
+
+#include <doctest/doctest.h>
+
+using namespace cartwright;
+using namespace cartwright::worker;
+
+TEST_CASE("one event is a plain event, several are a batch, bounded in count and bytes") {
+    CHECK(pack("x", "k", {}, {}).empty());
+    const auto one = pack("x", "k", {{"1", "t", "{}"}}, {});
+    REQUIRE(one.size() == 1);
+    CHECK(one[0].body == "{}");
+    CHECK(one[0].message_id == "1");
+    CHECK(one[0].content_type == amqp::json_event);
+    const auto three = pack("x", "k", {{"1", "t", "{}"}, {"2", "t", "[]"}, {"3", "t", "{}"}}, {2, 1'000});
+    REQUIRE(three.size() == 2);
+    CHECK(three[0].body == "[{},[]]");
+    CHECK(three[0].content_type == amqp::json_event_batch);
+    CHECK(three[1].body == "{}");
+    const auto large = pack("x", "k", {{"1", "t", std::string(50, 'a')}, {"2", "t", std::string(50, 'b')}}, {100, 60});
+    CHECK(large.size() == 2);
+}
