@@ -124,7 +124,7 @@ class Publication:
     data: dict | None = None
     must_park: frozenset[str] = frozenset()  # reasons, one of which it has to be parked for
     may_park: frozenset[str] = frozenset()   # reasons for which it may be parked
-    replayed: bool = False   # taken out of parking, corrected and sent again
+    replayed: bool = False   # was parked, corrected and sent again: the message as it was, and as it became
 
 
 @dataclasses.dataclass(slots=True)
@@ -152,6 +152,7 @@ class Evidence:
 
     publications: list[Publication] = dataclasses.field(default_factory=list)
     expectations: dict[str, Expectation] = dataclasses.field(default_factory=dict)
+    expected_of_others: Expectation = dataclasses.field(default_factory=Expectation)  # of orders without one
     races: list[Race] = dataclasses.field(default_factory=list)
     replies: list[Reply] = dataclasses.field(default_factory=list)
     arrivals: list[Arrival] = dataclasses.field(default_factory=list)

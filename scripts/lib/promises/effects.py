@@ -7,6 +7,7 @@ import collections
 from ..evidence import OrderRow, digest_of_data
 from .facts import Facts, Findings, grouped, position_name, reasons_of, was_parked
 
+_PARKED = "cartwright.message.parked.v1"
 _BEFORE = {  # answers that a cart may have had on the way to its final state
     "ready": {"pending", "ready"}, "reserved": {"pending", "reserved"}, "pending": {"pending"},
     "rejected": {"pending", "rejected"}, "cancelled": {"pending", "reserved", "ready", "cancelled"},
@@ -36,10 +37,9 @@ def _outcomes(facts: Facts) -> Findings:
 
 
 def _as_expected(facts: Facts, row: OrderRow) -> Findings:
-    expectation = facts.evidence.expectations.get(row.order_id)
-    if expectation is None:
-        return
+    expectation = facts.evidence.expectations.get(row.order_id, facts.evidence.expected_of_others)
     where = f"order {row.order_id}" + (f", {expectation.label}" if expectation.label else "")
+    yield from _possible(facts, row, where)
     if expectation.states and row.state not in expectation.states:
         yield f"it is {row.state}, expected {' or '.join(sorted(expectation.states))}: {reasons_of(row.answer)}", where
     elif row.state == "rejected":
@@ -50,17 +50,32 @@ def _as_expected(facts: Facts, row: OrderRow) -> Findings:
             yield f"rejected for {reasons_of(row.answer)}, which nothing in it explains", where
 
 
+def _possible(facts: Facts, row: OrderRow, where: str) -> Findings:
+    cart = facts.carts.get(row.order_id)
+    if cart is None:
+        return
+    paid, policy = cart.get("paid", False), cart.get("policy", "all_or_nothing")
+    if (row.state == "ready" and not paid) or (row.state == "reserved" and paid):
+        yield f"it is {row.state} and was {'' if paid else 'not '}paid", where
+    if row.state == "pending" and policy != "hold":
+        yield f"it waits, of policy {policy}", where
+    if row.state == "cancelled" and row.order_id not in facts.cancellations:
+        yield "it is cancelled and nobody cancelled it", where
+
+
 def _answers(facts: Facts) -> Findings:
     """Whoever asked was told, and by the right kind of answer."""
     for sent in facts.evidence.publications:
         if not sent.reply_to:
             continue
         replies = facts.replies.get(sent.correlation_id, [])
+        if sent.replayed and not sent.must_park:
+            replies = [reply for reply in replies if reply.type != _PARKED]
         where = f"{sent.kind} {sent.key or sent.message_id}, correlation {sent.correlation_id}"
         if not replies:
             yield "no answer came", where
             continue
-        is_parked = any(reply.type == "cartwright.message.parked.v1" for reply in replies)
+        is_parked = any(reply.type == _PARKED for reply in replies)
         if is_parked != (sent.body in facts.parked_bodies) and not sent.replayed:
             yield ("it was answered as parked and is not in parking" if is_parked else
                    "it is in parking and was not answered so"), where

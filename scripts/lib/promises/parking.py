@@ -50,7 +50,7 @@ def _parked_counted(facts: Facts) -> Findings:
         return
     seen = collections.Counter(parked.reason for parked in facts.evidence.parked)
     for sent in facts.evidence.publications:
-        if sent.replayed:
+        if sent.replayed and sent.must_park:
             seen[next(iter(sent.must_park))] += 1
     for reason in seen.keys() | counted.keys():
         if seen[reason] != counted.get(reason, 0):

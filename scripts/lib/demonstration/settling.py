@@ -1,0 +1,114 @@
+"""Waits until a run has settled: everything answered, every queue empty, every numbered message arrived."""
+
+from __future__ import annotations
+
+import time
+from typing import Callable
+
+import pika
+import psycopg2
+
+from ..listener import ListenerProcess
+from ..servers import Servers
+from .stage import Stage
+
+STUCK_AFTER_S = 90
+_STABLE_S = 1.0
+_POLL_S = 0.1
+
+
+class Settling:
+    """Looks at the queues, the databases and the listeners; `wait` until all agree that nothing is under way."""
+
+    def __init__(self, servers: Servers, stage: Stage, sellers: ListenerProcess, answers: ListenerProcess):
+        self._stage, self._sellers, self._answers = stage, sellers, answers
+        listed = servers.rabbitmq.management("GET", "/api/queues?columns=name,exclusive")
+        self.queues = sorted(queue["name"] for queue in listed
+                             if not queue.get("exclusive") and not queue["name"].startswith("demo.")
+                             and queue["name"] != "parking")
+        self._connection = pika.BlockingConnection(pika.URLParameters(servers.urls["AMQP_URL"] + "?heartbeat=0"))
+        self._channel = self._connection.channel()
+        self._database = psycopg2.connect(servers.urls["POSTGRES_ADMIN_URL"])
+        self._database.autocommit = True
+
+    def wait(self, show: Callable[[str], None]) -> str:
+        """Returns "" when settled, else what is still missing after STUCK_AFTER_S without any change."""
+        changed_at, before = time.monotonic(), None
+        settled_since = None
+        while True:
+            self._stage.hear()
+            missing = self._missing()
+            now = time.monotonic()
+            if not missing:
+                settled_since = settled_since or now
+                if now - settled_since >= _STABLE_S:
+                    return ""
+            else:
+                settled_since = None
+            if missing != before:
+                changed_at, before = now, missing
+            if now - changed_at > STUCK_AFTER_S:
+                return missing
+            if dead := self._dead():
+                return dead
+            show(missing or "settled")
+            time.sleep(_POLL_S)
+
+    def messages_left(self) -> dict[str, int]:
+        """Messages by queue, parking not among them. Exact only for what no consumer holds."""
+        left = {name: self._depth(name) for name in self.queues}
+        return {name: depth for name, depth in left.items() if depth}
+
+    def take_parked(self) -> list[tuple]:
+        """(properties, body) of everything in parking, which stays there."""
+        channel = self._connection.channel()
+        found = []
+        while True:
+            method, properties, body = channel.basic_get("parking")
+            if method is None:
+                break
+            found.append((properties, body))
+        channel.close()
+        return found
+
+    def close(self) -> None:
+        self._connection.close()
+        self._database.close()
+
+    def answered(self) -> tuple[int, int]:
+        """Publications that were answered, and those that asked."""
+        asked = self._stage.asked + self._sellers.status.get("sent", 0)
+        answered = (self._answers.status.get("answered", 0) + self._stage.answered_scenes()
+                    + self._sellers.status.get("answered", 0))
+        return answered, asked
+
+    def _missing(self) -> str:
+        answered, asked = self.answered()
+        left = self.messages_left()
+        assigned = self._assigned()
+        arrived = self._sellers.status.get("arrived", 0)
+        parts = []
+        if answered < asked:
+            parts.append(f"{asked - answered:,} answers to come")
+        if left:
+            name, depth = max(left.items(), key=lambda entry: entry[1])
+            parts.append(f"{sum(left.values()):,} messages in queues, {depth:,} of them in {name}")
+        if arrived < assigned:
+            parts.append(f"{assigned - arrived:,} of {assigned:,} seller messages to arrive")
+        if self._stage.scenes_waiting:
+            parts.append(f"{self._stage.scenes_waiting} scenes not at their end")
+        return ", ".join(parts)
+
+    def _assigned(self) -> int:
+        with self._database.cursor() as cursor:
+            cursor.execute("SELECT coalesce(sum(last_assigned), 0)::bigint FROM seller_stream")
+            return cursor.fetchone()[0]
+
+    def _depth(self, name: str) -> int:
+        return self._channel.queue_declare(name, passive=True).method.message_count
+
+    def _dead(self) -> str:
+        for listener in (self._sellers, self._answers):
+            if not listener.alive():
+                return f"a listener of the demonstration ended: {listener.log}"
+        return ""
