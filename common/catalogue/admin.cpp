@@ -1,83 +1,97 @@
 #include "common/catalogue/admin.hpp"
 
-#include <fmt/format.h>
+#include <charconv>
+#include <utility>
 
-#include "common/catalogue/catalogue.hpp"
+#include "common/catalogue/bind.hpp"
 #include "common/catalogue/connection.hpp"
+#include "common/catalogue/trouble.hpp"
 #include "common/outcome/trouble.hpp"
 
 namespace cartwright::catalogue {
+
 namespace {
 
-/// Puts quoted texts where a statement has question marks outside of quotes.
-std::string with_parameters(Connection& connection, const std::string& sql, const std::vector<std::string>& parameters) {
-    std::string result;
-    std::size_t next = 0;
-    char quote = 0;
-    for (const char c : sql) {
-        if (quote != 0) {
-            if (c == quote) quote = 0;
-        } else if (c == '\'' || c == '"' || c == '`') {
-            quote = c;
-        } else if (c == '?') {
-            CARTWRIGHT_ASSERT(next < parameters.size());
-            result += connection.quote(parameters[next++]);
-            continue;
-        }
-        result += c;
+template <class Work>
+auto translated(const Work& work) {
+    try {
+        return work();
+    } catch (const ServerError& error) {
+        rethrow(error, Trouble::refused);
     }
-    return result;
 }
 
 }  // namespace
 
 struct Admin::State {
     Connection connection;
-    explicit State(const Settings& settings) : connection(settings, true) {}
 };
 
-Admin::Admin(const Settings& settings) : state_(std::make_unique<State>(settings)) { state_->connection.run("select 1"); }
+Admin::Admin(const Settings& settings)
+    : state_(
+          std::make_unique<State>(State{Connection(settings, {.waits_for_ever = true, .scripts = true})})) {
+    translated([this] { state_->connection.connect(); });
+}
+
 Admin::~Admin() = default;
 Admin::Admin(Admin&&) noexcept = default;
 Admin& Admin::operator=(Admin&&) noexcept = default;
 
-void Admin::execute(const std::string& script) { state_->connection.run(script); }
+void Admin::execute(const std::string& script) {
+    translated([&] { state_->connection.script(script); });
+}
 
 std::vector<Admin::Row> Admin::select(const std::string& sql, const std::vector<std::string>& parameters) {
-    return state_->connection.run(with_parameters(state_->connection, sql, parameters));
+    return translated([&] {
+        std::vector<Row> rows;
+        const auto quoted = [this](const std::string& text) { return quote(text); };
+        const Result result = state_->connection.query(bind_parameters(sql, parameters, quoted));
+        for (std::size_t row = 0; row < result.rows(); ++row) {
+            Row& values = rows.emplace_back();
+            for (std::size_t column = 0; column < result.columns(); ++column) {
+                values.emplace_back();
+                if (!result.is_null(row, column)) values.back() = std::string(result.text(row, column));
+            }
+        }
+        return rows;
+    });
 }
 
-std::optional<std::string> Admin::select_value(const std::string& sql, const std::vector<std::string>& parameters) {
-    const auto rows = select(sql, parameters);
-    return rows.empty() || rows.front().empty() ? std::nullopt : rows.front().front();
+std::optional<std::string> Admin::select_value(const std::string& sql,
+                                               const std::vector<std::string>& parameters) {
+    const std::vector<Row> rows = select(sql, parameters);
+    if (rows.empty() || rows[0].empty()) return std::nullopt;
+    return rows[0][0];
 }
 
-std::optional<std::int64_t> Admin::select_integer(const std::string& sql, const std::vector<std::string>& parameters) {
-    const auto value = select_value(sql, parameters);
-    return value ? std::optional<std::int64_t>(std::stoll(*value)) : std::nullopt;
+std::optional<std::int64_t> Admin::select_integer(const std::string& sql,
+                                                  const std::vector<std::string>& parameters) {
+    const std::optional<std::string> text = select_value(sql, parameters);
+    if (!text) return std::nullopt;
+    std::int64_t number = 0;
+    const char* end = text->data() + text->size();
+    const auto [stopped, trouble] = std::from_chars(text->data(), end, number);
+    if (trouble != std::errc() || stopped != end) {
+        throw outcome::Refused("the catalogue answers '" + *text + "' where a whole number is expected");
+    }
+    return number;
 }
 
 bool Admin::lock(const std::string& name, std::chrono::seconds timeout) {
-    return select_integer(fmt::format("select get_lock(?, {})", timeout.count()), {name}) == 1;
+    const std::optional<std::int64_t> got =
+        select_integer("select get_lock(?, ?)", {name, std::to_string(timeout.count())});
+    if (!got) throw outcome::Unavailable("the catalogue cannot give locks now");
+    return *got == 1;
 }
 
-void Admin::unlock(const std::string& name) { select("select release_lock(?)", {name}); }
+void Admin::unlock(const std::string& name) {
+    select("select release_lock(?)", {name});
+}
 
-std::string Admin::quote(const std::string& text) const { return state_->connection.quote(text); }
-
-void check_schema_version(const std::string& url, std::int64_t wanted) {
-    Settings settings;
-    settings.url = url;
-    Connection connection(settings);
-    std::int64_t found = 0;
-    if (!connection.run("show tables like 'schema_version'").empty()) {
-        const auto rows = connection.run("select coalesce(max(version), 0) from schema_version");
-        found = std::stoll(rows.at(0).at(0).value());
-    }
-    if (found == wanted) return;
-    throw outcome::StartupError(
-        fmt::format("MariaDB has schema version {}, this program wants {}: run `cartwright migrate`{}", found, wanted,
-                    found > wanted ? " of this version, or start a newer worker" : ""));
+std::string Admin::quote(const std::string& text) const {
+    if (!state_->connection.connected())
+        throw outcome::Unavailable("the connection to the catalogue is closed");
+    return state_->connection.quote(text);
 }
 
 }  // namespace cartwright::catalogue

@@ -30,8 +30,8 @@ std::size_t opaque_length(std::string_view sql) {
 
 }  // namespace
 
-std::string bind(std::string_view sql, const std::vector<std::string>& parameters,
-                 const std::function<std::string(const std::string&)>& quote) {
+std::string bind_parameters(std::string_view sql, const std::vector<std::string>& parameters,
+                            const std::function<std::string(const std::string&)>& quote) {
     std::string bound;
     std::size_t used = 0;
     while (!sql.empty()) {

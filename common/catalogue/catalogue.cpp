@@ -3,82 +3,47 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <functional>
+#include <atomic>
+#include <compare>
 #include <mutex>
-#include <set>
+#include <utility>
 
+#include "common/catalogue/cache.hpp"
 #include "common/catalogue/connection.hpp"
+#include "common/catalogue/queries.hpp"
+#include "common/catalogue/tags.hpp"
+#include "common/catalogue/trouble.hpp"
+#include "common/outcome/trouble.hpp"
 
 namespace cartwright::catalogue {
+
 namespace {
 
-using Clock = std::chrono::steady_clock;
+constexpr std::size_t ids_per_query_max = 500;
 
-/// Keys in one IN (…).
-constexpr std::size_t keys_per_query = 500;
-
-template <class Value>
-struct Entry {
-    Value value;
-    Clock::time_point read_at;
-};
-
-/// A bounded map. When it is full the older half goes.
-template <class Key, class Value>
-class Cache {
-  public:
-    explicit Cache(std::size_t entries_max) : half_(std::max<std::size_t>(1, entries_max / 2)) {}
-
-    const Entry<Value>* find(const Key& key) const {
-        if (const auto found = young_.find(key); found != young_.end()) return &found->second;
-        const auto found = old_.find(key);
-        return found == old_.end() ? nullptr : &found->second;
-    }
-
-    std::size_t put(const Key& key, Value value) {
-        std::size_t evicted = 0;
-        old_.erase(key);
-        if (young_.size() >= half_ && !young_.contains(key)) {
-            evicted = old_.size();
-            old_ = std::exchange(young_, {});
-        }
-        young_.insert_or_assign(key, Entry<Value>{std::move(value), Clock::now()});
-        return evicted;
-    }
-
-    void erase(const Key& key) {
-        young_.erase(key);
-        old_.erase(key);
-    }
-
-    void erase_if(const std::function<bool(const Value&)>& wanted) {
-        for (auto* half : {&young_, &old_}) std::erase_if(*half, [&](const auto& one) { return wanted(one.second.value); });
-    }
-
-    void clear() {
-        young_.clear();
-        old_.clear();
-    }
-
-    std::size_t size() const { return young_.size() + old_.size(); }
-
-  private:
-    std::size_t half_;
-    std::unordered_map<Key, Entry<Value>> young_, old_;
-};
-
-std::vector<std::string> tags_of(const std::string& list) {
-    std::vector<std::string> tags;
-    for (std::size_t begin = 0; begin < list.size();) {
-        const auto end = std::min(list.find(',', begin), list.size());
-        if (end > begin) tags.push_back(list.substr(begin, end - begin));
-        begin = end + 1;
-    }
-    return tags;
+Offer offer_of(const Result& rows, std::size_t row) {
+    Offer offer;
+    offer.sku = Sku(std::string(rows.text(row, 0)));
+    offer.seller_id = SellerId(std::string(rows.text(row, 1)));
+    offer.price_minor = rows.integer(row, 2);
+    offer.currency = rows.text(row, 3);
+    offer.active = rows.integer(row, 4) == 1;
+    offer.seller_active = rows.integer(row, 5) == 1;
+    offer.region = rows.text(row, 6);
+    offer.tags = split_tags(rows.text(row, 7));
+    offer.category = rows.text(row, 8);
+    offer.version = rows.integer(row, 9);
+    return offer;
 }
 
+struct RankedWarehouse {
+    std::int64_t priority;
+    std::string name;
+    auto operator<=>(const RankedWarehouse&) const = default;
+};
+
 template <class Key>
-std::vector<Key> different(std::span<const Key> keys) {
+std::vector<Key> sorted_unique(std::span<const Key> keys) {
     std::vector<Key> result(keys.begin(), keys.end());
     std::sort(result.begin(), result.end());
     result.erase(std::unique(result.begin(), result.end()), result.end());
@@ -88,139 +53,146 @@ std::vector<Key> different(std::span<const Key> keys) {
 }  // namespace
 
 struct Catalogue::State {
-    Settings settings;
-    std::mutex query_mutex;  ///< one query at a time; never held together with `mutex` while a query runs
-    Connection connection;
-    mutable std::mutex mutex;
-    Cache<Sku, Offers> offers;
-    Cache<SellerId, Warehouses> warehouses;
-    std::uint64_t generation = 0;  ///< raised by every invalidation: a read that began before does not fill the cache
-    Statistics statistics;
+    explicit State(const Settings& settings)
+        : cache(settings.entries_max, settings.age_max), connection(settings, {}) {}
 
-    explicit State(Settings wanted)
-        : settings(std::move(wanted)), connection(settings), offers(settings.entries_max), warehouses(settings.entries_max) {}
+    Cache cache;
+    std::atomic<std::uint64_t> queries = 0;
+    std::mutex reading;  // taken before the cache's own, never after
+    Connection connection;
 
     template <class Key>
-    std::string in_list(std::span<const Key> keys) {
-        std::string list;
-        for (const auto& key : keys) list += (list.empty() ? "" : ",") + connection.quote(key.str());
-        return list;
-    }
-
-    std::unordered_map<Sku, Offers> read_offers(std::span<const Sku> skus);
-    std::unordered_map<SellerId, Warehouses> read_warehouses(std::span<const SellerId> sellers);
-
-    template <class Key, class Value, class Read>
-    std::unordered_map<Key, Value> look_up(std::span<const Key> keys, Cache<Key, Value>& cache, bool fresh, const Read& read);
+    Result ask(const char* sql, std::span<const Key> keys);
+    void read(std::span<const Sku> skus, std::unordered_map<Sku, Offers>& found);
+    void read(std::span<const SellerId> sellers, std::unordered_map<SellerId, Warehouses>& found);
+    template <class Key, class Value>
+    void read_missing(std::span<const Key> keys, std::unordered_map<Key, Value>& found);
+    template <class Key, class Value>
+    void read_in_chunks(std::span<const Key> keys, std::unordered_map<Key, Value>& found);
 };
 
-std::unordered_map<Sku, Offers> Catalogue::State::read_offers(std::span<const Sku> skus) {
-    std::unordered_map<Sku, std::vector<Offer>> found;
-    const auto rows = connection.run(
-        "select o.seller_id, o.sku, o.price_minor, o.currency, o.status = 'active', s.status = 'active', s.region, s.tags, "
-        "o.category, o.version from offer o join seller s on s.seller_id = o.seller_id where o.sku in (" +
-        in_list(skus) + ") order by o.sku, o.seller_id");
-    for (const auto& row : rows) {
-        Offer offer{SellerId(*row[0]),  Sku(*row[1]),    std::stoll(*row[2]), *row[3], *row[4] == "1",
-                    *row[5] == "1",     *row[6],         tags_of(*row[7]),    *row[8], std::stoll(*row[9])};
-        found[offer.sku].push_back(std::move(offer));
-    }
-    std::unordered_map<Sku, Offers> result;
-    for (const auto& sku : skus) result.emplace(sku, std::make_shared<const std::vector<Offer>>(std::move(found[sku])));
-    return result;
+template <class Key>
+Result Catalogue::State::ask(const char* sql, std::span<const Key> keys) {
+    if (!connection.connected()) connection.connect();
+    std::string list;
+    for (const Key& key : keys) list += (list.empty() ? "" : ",") + connection.quote(key.str());
+    ++queries;
+    return connection.read(fmt::format(fmt::runtime(sql), list));
 }
 
-std::unordered_map<SellerId, Warehouses> Catalogue::State::read_warehouses(std::span<const SellerId> sellers) {
-    std::unordered_map<SellerId, std::vector<WarehouseId>> found;
-    const auto rows = connection.run("select seller_id, warehouse from warehouse where seller_id in (" + in_list(sellers) +
-                                     ") order by seller_id, priority, warehouse");
-    for (const auto& row : rows) found[SellerId(*row[0])].emplace_back(*row[1]);
-    std::unordered_map<SellerId, Warehouses> result;
-    for (const auto& seller : sellers) {
-        result.emplace(seller, std::make_shared<const std::vector<WarehouseId>>(std::move(found[seller])));
+// The server compares ids without trailing spaces; here they count, so rows are matched once more.
+void Catalogue::State::read(std::span<const Sku> skus, std::unordered_map<Sku, Offers>& found) {
+    const Ticket ticket = cache.begin(Clock::now());
+    const Result rows = ask(queries::offers, skus);
+    std::unordered_map<Sku, std::vector<Offer>> by_sku;
+    for (std::size_t row = 0; row < rows.rows(); ++row) {
+        Offer offer = offer_of(rows, row);
+        by_sku[offer.sku].push_back(std::move(offer));
     }
-    return result;
+    for (const Sku& sku : skus) {
+        std::vector<Offer> offers = std::move(by_sku[sku]);
+        std::sort(offers.begin(), offers.end(),
+                  [](const Offer& a, const Offer& b) { return a.seller_id < b.seller_id; });
+        found[sku] = cache.put(sku, std::make_shared<const std::vector<Offer>>(std::move(offers)), ticket);
+    }
 }
 
-template <class Key, class Value, class Read>
-std::unordered_map<Key, Value> Catalogue::State::look_up(std::span<const Key> asked, Cache<Key, Value>& cache, bool fresh,
-                                                         const Read& read) {
-    const auto keys = different(asked);
-    std::unordered_map<Key, Value> result;
-    std::vector<Key> missing;
-    std::uint64_t begun_at = 0;
-    {
-        const std::lock_guard lock(mutex);
-        begun_at = generation;
-        const auto oldest = Clock::now() - settings.age_max;
-        for (const auto& key : keys) {
-            const auto* entry = fresh ? nullptr : cache.find(key);
-            if (entry != nullptr && entry->read_at >= oldest) {
-                result.emplace(key, entry->value);
-            } else {
-                missing.push_back(key);
-            }
+void Catalogue::State::read(std::span<const SellerId> sellers,
+                            std::unordered_map<SellerId, Warehouses>& found) {
+    const Ticket ticket = cache.begin(Clock::now());
+    const Result rows = ask(queries::warehouses, sellers);
+    std::unordered_map<SellerId, std::vector<RankedWarehouse>> by_seller;
+    for (std::size_t row = 0; row < rows.rows(); ++row) {
+        by_seller[SellerId(std::string(rows.text(row, 0)))].push_back(
+            {rows.integer(row, 2), std::string(rows.text(row, 1))});
+    }
+    for (const SellerId& seller : sellers) {
+        std::vector<RankedWarehouse>& ranked = by_seller[seller];
+        std::sort(ranked.begin(), ranked.end());
+        std::vector<WarehouseId> names;
+        for (RankedWarehouse& warehouse : ranked) names.emplace_back(std::move(warehouse.name));
+        const Warehouses warehouses = std::make_shared<const std::vector<WarehouseId>>(std::move(names));
+        cache.put(seller, warehouses, ticket);
+        found[seller] = warehouses;
+    }
+}
+
+template <class Key, class Value>
+void Catalogue::State::read_in_chunks(std::span<const Key> keys, std::unordered_map<Key, Value>& found) {
+    try {
+        for (std::size_t at = 0; at < keys.size(); at += ids_per_query_max) {
+            read(keys.subspan(at, std::min(ids_per_query_max, keys.size() - at)), found);
         }
-        statistics.hits += result.size();
-        statistics.misses += missing.size();
+    } catch (const ServerError& error) {
+        rethrow(error, Trouble::unavailable);
     }
-    for (std::size_t begin = 0; begin < missing.size(); begin += keys_per_query) {
-        const auto part = std::span(missing).subspan(begin, std::min(keys_per_query, missing.size() - begin));
-        auto values = [&] {
-            const std::lock_guard querying(query_mutex);
-            return read(part);
-        }();
-        const std::lock_guard lock(mutex);
-        ++statistics.queries;
-        for (auto& [key, value] : values) {
-            if (generation == begun_at) statistics.evictions += cache.put(key, value);
-            result.emplace(key, std::move(value));
-        }
-    }
-    return result;
 }
 
-Catalogue::Catalogue(Settings settings) : state_(std::make_unique<State>(std::move(settings))) {}
+template <class Key, class Value>
+void Catalogue::State::read_missing(std::span<const Key> keys, std::unordered_map<Key, Value>& found) {
+    std::vector<Key> missing = cache.find(keys, found, Clock::now());
+    if (missing.empty()) return;
+    const std::lock_guard lock(reading);
+    // Whoever had the connection may have read the same.
+    missing = cache.find(missing, found, Clock::now(), false);
+    read_in_chunks<Key>(missing, found);
+}
 
+Catalogue::Catalogue(Settings settings) : state_(std::make_unique<State>(settings)) {}
 Catalogue::~Catalogue() = default;
 
 std::unordered_map<Sku, Offers> Catalogue::offers(std::span<const Sku> skus) {
-    return state_->look_up<Sku, Offers>(skus, state_->offers, false, [&](auto part) { return state_->read_offers(part); });
+    std::unordered_map<Sku, Offers> found;
+    state_->read_missing(skus, found);
+    return found;
 }
 
 std::unordered_map<Sku, Offers> Catalogue::fresh_offers(std::span<const Sku> skus) {
-    return state_->look_up<Sku, Offers>(skus, state_->offers, true, [&](auto part) { return state_->read_offers(part); });
+    std::unordered_map<Sku, Offers> found;
+    const std::vector<Sku> asked = sorted_unique(skus);
+    const std::lock_guard lock(state_->reading);
+    state_->read_in_chunks<Sku>(asked, found);
+    return found;
 }
 
 std::unordered_map<SellerId, Warehouses> Catalogue::warehouses(std::span<const SellerId> sellers) {
-    return state_->look_up<SellerId, Warehouses>(sellers, state_->warehouses, false,
-                                                 [&](auto part) { return state_->read_warehouses(part); });
+    std::unordered_map<SellerId, Warehouses> found;
+    state_->read_missing(sellers, found);
+    return found;
 }
 
 void Catalogue::invalidate(std::span<const Sku> skus, std::span<const SellerId> sellers) {
-    const std::lock_guard lock(state_->mutex);
-    ++state_->generation;
-    for (const auto& sku : skus) state_->offers.erase(sku);
-    if (sellers.empty()) return;
-    const std::set<SellerId> gone(sellers.begin(), sellers.end());
-    for (const auto& seller : gone) state_->warehouses.erase(seller);
-    state_->offers.erase_if([&](const Offers& offers) {
-        return std::any_of(offers->begin(), offers->end(), [&](const Offer& offer) { return gone.contains(offer.seller_id); });
-    });
+    state_->cache.invalidate(skus, sellers, Clock::now());
 }
 
 void Catalogue::clear() {
-    const std::lock_guard lock(state_->mutex);
-    ++state_->generation;
-    state_->offers.clear();
-    state_->warehouses.clear();
+    state_->cache.clear();
 }
 
 Statistics Catalogue::statistics() const {
-    const std::lock_guard lock(state_->mutex);
-    auto statistics = state_->statistics;
-    statistics.entries = state_->offers.size() + state_->warehouses.size();
-    return statistics;
+    Statistics result = state_->cache.statistics();
+    result.queries = state_->queries;
+    return result;
+}
+
+void check_schema_version(const std::string& url, std::int64_t wanted) {
+    Settings settings;
+    settings.url = url;
+    Connection connection(settings, {});
+    std::int64_t found = 0;
+    try {
+        if (connection.read(queries::has_schema_version).integer(0, 0) > 0) {
+            found = connection.read(queries::schema_version).integer(0, 0);
+        }
+    } catch (const ServerError& error) {
+        if (error.trouble != Trouble::misconfigured) rethrow(error, Trouble::unavailable);
+        throw outcome::StartupError(fmt::format(
+            "{}; check MARIADB_URL and the rights of its user, or run `cartwright migrate`", error.what()));
+    }
+    if (found == wanted) return;
+    throw outcome::StartupError(
+        fmt::format("MariaDB has schema version {}, this program wants {}: run `cartwright migrate`{}", found,
+                    wanted, found > wanted ? " of this version, or start a newer worker" : ""));
 }
 
 }  // namespace cartwright::catalogue

@@ -1,124 +1,210 @@
 #include "common/catalogue/connection.hpp"
 
 #include <fmt/format.h>
+#include <mysql.h>
 
+#include <charconv>
+#include <mutex>
+#include <utility>
+
+#include "common/catalogue/trouble.hpp"
 #include "common/outcome/trouble.hpp"
 
 namespace cartwright::catalogue {
+
 namespace {
 
-enum class Trouble { retry, unavailable, refused };
+constexpr unsigned empty_statement = 1065;
 
-/// Numbers from MariaDB's error reference. 1146, 1142 and 1045 (no table, no right, no entry) are a deployment's mistake:
-/// nothing may be parked for them.
-Trouble classify(unsigned number) {
-    switch (number) {
-        case 1213:  // deadlock
-        case 1205:  // lock wait timeout
-            return Trouble::retry;
-        case 1040:  // too many connections
-        case 1044:
-        case 1045:
-        case 1046:
-        case 1047:  // a cluster node without a majority
-        case 1049:
-        case 1053:  // shutting down
-        case 1142:
-        case 1146:
-        case 1153:
-        case 1158:
-        case 1159:
-        case 1160:
-        case 1161:
-        case 1226:
-        case 1290:  // read-only
-        case 1317:
-        case 1836:
-        case 1927:  // connection was killed
-        case 1969:  // statement time limit
-            return Trouble::unavailable;
-        default:
-            return number >= 2000 && number < 3000 ? Trouble::unavailable : Trouble::refused;
-    }
+struct Close {
+    void operator()(MYSQL* handle) const { mysql_close(handle); }
+};
+using Handle = std::unique_ptr<MYSQL, Close>;
+
+struct Free {
+    void operator()(MYSQL_RES* result) const { mysql_free_result(result); }
+};
+using Rows = std::unique_ptr<MYSQL_RES, Free>;
+
+// Client errors, and what the server says before it hangs up: the connection is of no more use.
+bool ends_connection(unsigned number) {
+    return (number >= 2000 && number < 3000) || number == 1053 || number == 1080 || number == 1927 ||
+           number == 4031;
+}
+
+unsigned seconds(std::chrono::seconds time) {
+    return static_cast<unsigned>(time.count());
+}
+
+void set_option(MYSQL* handle, mysql_option option, unsigned value) {
+    CARTWRIGHT_ASSERT(mysql_options(handle, option, &value) == 0);
 }
 
 }  // namespace
 
-Connection::Connection(Settings settings, bool several_statements)
-    : settings_(std::move(settings)), several_statements_(several_statements) {}
+struct Result::Data {
+    struct Row {
+        MYSQL_ROW texts;
+        std::vector<unsigned long> lengths;
+    };
+    Rows owner;
+    std::size_t columns = 0;
+    std::vector<Row> rows;
+};
 
-Connection::~Connection() { disconnect(); }
+Result::Result() = default;
+Result::Result(std::unique_ptr<Data> data) : data_(std::move(data)) {}
+Result::Result(Result&&) noexcept = default;
+Result& Result::operator=(Result&&) noexcept = default;
+Result::~Result() = default;
 
-void Connection::disconnect() {
-    if (handle_ != nullptr) mysql_close(handle_);
-    handle_ = nullptr;
+std::size_t Result::rows() const {
+    return data_ == nullptr ? 0 : data_->rows.size();
+}
+std::size_t Result::columns() const {
+    return data_ == nullptr ? 0 : data_->columns;
+}
+
+bool Result::is_null(std::size_t row, std::size_t column) const {
+    CARTWRIGHT_ASSERT(row < rows() && column < columns());
+    return data_->rows[row].texts[column] == nullptr;
+}
+
+std::string_view Result::text(std::size_t row, std::size_t column) const {
+    if (is_null(row, column)) return {};
+    return {data_->rows[row].texts[column], data_->rows[row].lengths[column]};
+}
+
+std::int64_t Result::integer(std::size_t row, std::size_t column) const {
+    const std::string_view digits = text(row, column);
+    std::int64_t number = 0;
+    const char* end = digits.data() + digits.size();
+    const auto [stopped, trouble] = std::from_chars(digits.data(), end, number);
+    if (trouble != std::errc() || stopped != end) {
+        throw ServerError(0, fmt::format("'{}' where a whole number is expected", digits));
+    }
+    return number;
+}
+
+struct Connection::State {
+    Settings settings;
+    ConnectionOptions options;
+    Address address;
+    Handle handle;
+
+    [[noreturn]] void fail(int statement = 0);
+    Result take_result();
+};
+
+// Also closes what is broken, so that the next call connects again.
+void Connection::State::fail(int statement) {
+    const std::string where = statement == 0 ? std::string() : fmt::format("statement {}: ", statement);
+    const ServerError error(mysql_errno(handle.get()), where + mysql_error(handle.get()));
+    if (ends_connection(error.number)) handle.reset();
+    throw error;
+}
+
+Result Connection::State::take_result() {
+    Rows owner(mysql_store_result(handle.get()));
+    if (owner == nullptr) {
+        if (mysql_field_count(handle.get()) != 0) fail();
+        return {};
+    }
+    auto data = std::make_unique<Result::Data>();
+    data->columns = mysql_num_fields(owner.get());
+    data->rows.reserve(mysql_num_rows(owner.get()));
+    while (MYSQL_ROW row = mysql_fetch_row(owner.get())) {
+        const unsigned long* lengths = mysql_fetch_lengths(owner.get());
+        data->rows.push_back({row, {lengths, lengths + data->columns}});
+    }
+    data->owner = std::move(owner);
+    return Result(std::move(data));
+}
+
+Connection::Connection(const Settings& settings, ConnectionOptions options)
+    : state_(std::make_unique<State>(State{settings, options, parse_url(settings.url), nullptr})) {
+    static std::once_flag once;
+    std::call_once(once, [] { CARTWRIGHT_ASSERT(mysql_library_init(0, nullptr, nullptr) == 0); });
+}
+
+Connection::~Connection() = default;
+Connection::Connection(Connection&&) noexcept = default;
+Connection& Connection::operator=(Connection&&) noexcept = default;
+
+bool Connection::connected() const {
+    return state_->handle != nullptr;
 }
 
 void Connection::connect() {
-    if (handle_ != nullptr) return;
-    const auto address = parse_url(settings_.url);
-    handle_ = mysql_init(nullptr);
-    CARTWRIGHT_ASSERT(handle_ != nullptr);
-    const auto seconds = [](std::chrono::seconds time) { return static_cast<unsigned>(time.count()); };
-    const auto connecting = seconds(settings_.connect_timeout);
-    const auto reading = seconds(settings_.read_timeout);
-    const auto writing = seconds(settings_.write_timeout);
-    mysql_options(handle_, MYSQL_OPT_CONNECT_TIMEOUT, &connecting);
-    mysql_options(handle_, MYSQL_OPT_READ_TIMEOUT, &reading);
-    mysql_options(handle_, MYSQL_OPT_WRITE_TIMEOUT, &writing);
-    mysql_options(handle_, MYSQL_SET_CHARSET_NAME, "utf8mb4");
-    const auto flags = several_statements_ ? CLIENT_MULTI_STATEMENTS : 0UL;
-    if (mysql_real_connect(handle_, address.host.c_str(), address.user.c_str(), address.password.c_str(),
-                           address.database.c_str(), address.port, nullptr, flags) == nullptr) {
-        fail("connecting");
+    const Settings& settings = state_->settings;
+    Handle handle(mysql_init(nullptr));
+    CARTWRIGHT_ASSERT(handle != nullptr);
+    set_option(handle.get(), MYSQL_OPT_CONNECT_TIMEOUT, seconds(settings.connect_timeout));
+    if (!state_->options.waits_for_ever) {
+        set_option(handle.get(), MYSQL_OPT_READ_TIMEOUT, seconds(settings.read_timeout));
+        set_option(handle.get(), MYSQL_OPT_WRITE_TIMEOUT, seconds(settings.write_timeout));
     }
+    set_option(handle.get(), MYSQL_OPT_LOCAL_INFILE, 0);
+    set_option(handle.get(), MYSQL_OPT_PROTOCOL,
+               MYSQL_PROTOCOL_TCP);  // else "localhost" would mean a local socket
+    CARTWRIGHT_ASSERT(mysql_options(handle.get(), MYSQL_SET_CHARSET_NAME, "utf8mb4") == 0);
+    const Address& address = state_->address;
+    const unsigned long flags = state_->options.scripts ? CLIENT_MULTI_STATEMENTS : 0;
+    const bool connected =
+        mysql_real_connect(handle.get(), address.host.c_str(), address.user.c_str(), address.password.c_str(),
+                           address.database.c_str(), address.port, nullptr, flags) != nullptr;
+    // With autocommit off every read would see the snapshot of the first.
+    if (!connected || mysql_autocommit(handle.get(), 1) != 0) {
+        throw ServerError(mysql_errno(handle.get()), mysql_error(handle.get()));
+    }
+    state_->handle = std::move(handle);
 }
 
-void Connection::fail(const char* doing) {
-    const auto number = mysql_errno(handle_);
-    const auto text = fmt::format("MariaDB, {}: error {}: {}", doing, number, mysql_error(handle_));
-    const auto trouble = classify(number);
-    if (trouble == Trouble::unavailable) disconnect();
-    if (trouble == Trouble::retry) throw outcome::Retry(text);
-    if (trouble == Trouble::unavailable) throw outcome::Unavailable(text);
-    throw outcome::Refused(text);
+Result Connection::query(std::string_view sql) {
+    if (!connected()) throw ServerError(2006, "the connection is closed");
+    if (mysql_real_query(state_->handle.get(), sql.data(), sql.size()) != 0) state_->fail();
+    return state_->take_result();
 }
 
-void Connection::collect(std::vector<Row>& rows) {
-    auto* result = mysql_store_result(handle_);
-    if (result == nullptr) {
-        if (mysql_field_count(handle_) > 0) fail("reading");
-        return;
+Result Connection::read(std::string_view sql) {
+    if (!connected()) {
+        connect();
+        return query(sql);
     }
-    rows.clear();
-    const auto columns = mysql_num_fields(result);
-    while (auto* values = mysql_fetch_row(result)) {
-        const auto* lengths = mysql_fetch_lengths(result);
-        auto& row = rows.emplace_back(columns);
-        for (unsigned i = 0; i < columns; ++i) {
-            if (values[i] != nullptr) row[i].emplace(values[i], lengths[i]);
-        }
+    const auto began = std::chrono::steady_clock::now();
+    try {
+        return query(sql);
+    } catch (const ServerError&) {
+        // A server that took its time to fail is not asked again.
+        const bool at_once = std::chrono::steady_clock::now() - began < std::chrono::seconds(1);
+        if (connected() || !at_once) throw;
     }
-    mysql_free_result(result);
-}
-
-std::vector<Row> Connection::run(const std::string& sql) {
     connect();
-    if (mysql_real_query(handle_, sql.data(), sql.size()) != 0) fail("running a statement");
-    std::vector<Row> rows;
-    for (;;) {
-        collect(rows);
-        const int more = mysql_next_result(handle_);
-        if (more < 0) return rows;
-        if (more > 0) fail("running a statement");
-    }
+    return query(sql);
 }
 
-std::string Connection::quote(std::string_view text) {
-    connect();
-    std::string escaped(text.size() * 2 + 1, '\0');
-    escaped.resize(mysql_real_escape_string(handle_, escaped.data(), text.data(), text.size()));
-    return "'" + escaped + "'";
+void Connection::script(std::string_view sql) {
+    if (!connected()) throw ServerError(2006, "the connection is closed");
+    MYSQL* handle = state_->handle.get();
+    int failed = mysql_real_query(handle, sql.data(), sql.size()) == 0 ? 0 : 1;
+    for (int statement = 1; failed <= 0; ++statement) {
+        state_->take_result();
+        failed = mysql_next_result(handle);
+        if (failed < 0) return;
+        if (failed > 0 && mysql_errno(handle) != empty_statement) state_->fail(statement + 1);
+    }
+    // What is empty is the end, with nothing but blanks or comments after the last semicolon.
+    if (mysql_errno(handle) != empty_statement) state_->fail(1);
+}
+
+std::string Connection::quote(std::string_view text) const {
+    CARTWRIGHT_ASSERT(connected());
+    std::string quoted(2 * text.size() + 1, '\0');
+    const unsigned long length =
+        mysql_real_escape_string(state_->handle.get(), quoted.data(), text.data(), text.size());
+    CARTWRIGHT_ASSERT(length != static_cast<unsigned long>(-1));
+    quoted.resize(length);
+    return "'" + quoted + "'";
 }
 
 }  // namespace cartwright::catalogue

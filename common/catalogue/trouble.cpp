@@ -30,7 +30,6 @@ Trouble classify(unsigned error_number) {
         case 1129:  // this host is blocked
         case 1135:  // no thread for the connection
         case 1152:  // connection aborted
-        case 1153:  // packet too large
         case 1158:  // reading failed
         case 1159:  // reading took too long
         case 1160:  // writing failed
