@@ -5,8 +5,8 @@ namespace cartwright::catalogue::queries {
 
 /// The offers of some SKUs with what matters of their sellers.
 inline constexpr const char* offers = R"(
-select o.sku, o.seller_id, o.price_minor, o.currency, o.status = 'active', s.status = 'active', s.region, s.tags,
-       o.category, o.version
+select o.sku, o.seller_id, o.price_minor, o.currency, o.status = 'active', s.status = 'active', s.region,
+       s.tags, o.category, o.version
 from offer o join seller s on s.seller_id = o.seller_id
 where o.sku in ({}))";
 
@@ -16,7 +16,8 @@ select seller_id, warehouse, priority from warehouse where seller_id in ({}))";
 
 /// Whether `migrate` was ever here.
 inline constexpr const char* has_schema_version = R"(
-select count(*) from information_schema.tables where table_schema = database() and table_name = 'schema_version')";
+select count(*) from information_schema.tables
+where table_schema = database() and table_name = 'schema_version')";
 
 inline constexpr const char* schema_version = "select coalesce(max(version), 0) from schema_version";
 
