@@ -22,6 +22,8 @@ from .messages import now, stock_moved
 from .replies import Answers, read_reply
 
 _QUEUES = 8
+# Sellers of staged scenes move their stock only as their scene says.
+STAGE_SELLER_PREFIX = "stage-"
 
 
 def ships(order_id: str, percent: int) -> bool:
@@ -53,7 +55,8 @@ class Sellers:
             self._repeats += 1
         else:
             self._arrived.add(arrival.message_id)
-            if arrival.kind == "order" and ships(arrival.order_id, self._percent):
+            staged = arrival.seller_id.startswith(STAGE_SELLER_PREFIX)
+            if arrival.kind == "order" and not staged and ships(arrival.order_id, self._percent):
                 self._ship(arrival)
         return list(arrival)
 
