@@ -18,8 +18,7 @@ import pika
 
 from environment import EnvironmentTest, wait_for
 from lib import checker, messages
-from lib.evidence import Evidence, Parked, Publication, Reply, digest_of_cart, digest_of_data, read_databases
-from lib.journal import publication_of
+from lib.evidence import Evidence, Parked, Publication, Reply, digest_of_data, read_databases
 from lib.messages import Message, cart_submitted, now, order_cancellation, stock_moved
 from lib.publisher import Publisher
 from lib.reset import amqp_connection
@@ -80,9 +79,10 @@ class Market:
         self._sent += 1
         if answered:
             message.reply_to, message.correlation_id = REPLIES, f"c{self._sent}"
-        content = digest_of_cart(data) if kind == "cart" and data is not None and not must_park else ""
-        sent: Publication = publication_of(message, kind, key, data, content, frozenset(must_park), frozenset(may_park))
-        self.evidence.publications.append(sent)
+        self.evidence.publications.append(Publication(
+            message.correlation_id or "", kind, key, message.message_id, message.type, message.content_type,
+            message.reply_to, message.body, data=data, must_park=frozenset(must_park),
+            may_park=frozenset(may_park)))
         self._publisher.publish(message)
         return message.correlation_id or ""
 
