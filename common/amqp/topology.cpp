@@ -17,26 +17,27 @@ std::string duration_name(std::chrono::milliseconds time) {
     return fmt::format("{}ms", count);
 }
 
-std::int64_t number(std::size_t value) { return static_cast<std::int64_t>(value); }
+std::int64_t number(std::size_t value) {
+    return static_cast<std::int64_t>(value);
+}
 
 struct Builder {
     const TopologySettings& settings;
     Topology topology;
 
-    void input(const std::string& queue, const std::string& exchange, const std::vector<std::string>& routing_keys) {
+    void input(const std::string& queue, const std::string& exchange,
+               const std::vector<std::string>& routing_keys) {
         topology.queues.push_back({queue});
         for (const auto& key : routing_keys) topology.bindings.push_back({exchange, queue, key});
         topology.policies.push_back({queue, limits(settings.input_messages_max, settings.input_bytes_max)});
     }
 
-    /// Full means that the publisher is told. Whoever reaches the delivery limit goes to parking, which is the end.
+    /// Full means that the publisher is told. Whoever reaches the delivery limit goes to parking, which is
+    /// the end.
     std::map<std::string, Setting> limits(std::size_t messages_max, std::size_t bytes_max) const {
-        return {{"max-length", number(messages_max)},
-                {"max-length-bytes", number(bytes_max)},
-                {"overflow", "reject-publish"},
-                {"delivery-limit", number(settings.delivery_limit)},
-                {"dead-letter-exchange", "parking"},
-                {"dead-letter-strategy", "at-least-once"}};
+        return {{"max-length", number(messages_max)}, {"max-length-bytes", number(bytes_max)},
+                {"overflow", "reject-publish"},       {"delivery-limit", number(settings.delivery_limit)},
+                {"dead-letter-exchange", "parking"},  {"dead-letter-strategy", "at-least-once"}};
     }
 
     void ladder(const std::string& worker) {
@@ -45,13 +46,14 @@ struct Builder {
         for (std::size_t i = 0; i < names.size(); ++i) {
             topology.queues.push_back({names[i]});
             topology.bindings.push_back({"retry", names[i], names[i]});
-            topology.policies.push_back({names[i],
-                                         {{"message-ttl", static_cast<std::int64_t>(settings.rungs[i].count())},
-                                          {"max-length", number(settings.rung_messages_max)},
-                                          {"overflow", "reject-publish"},
-                                          {"dead-letter-exchange", "retry"},
-                                          {"dead-letter-routing-key", back},
-                                          {"dead-letter-strategy", "at-least-once"}}});
+            topology.policies.push_back(
+                {names[i],
+                 {{"message-ttl", static_cast<std::int64_t>(settings.rungs[i].count())},
+                  {"max-length", number(settings.rung_messages_max)},
+                  {"overflow", "reject-publish"},
+                  {"dead-letter-exchange", "retry"},
+                  {"dead-letter-routing-key", back},
+                  {"dead-letter-strategy", "at-least-once"}}});
         }
         topology.queues.push_back({back});
         topology.bindings.push_back({"retry", back, back});
@@ -73,7 +75,8 @@ struct Builder {
         topology.queues.push_back({"parking"});
         topology.bindings.push_back({"parking", "parking", ""});
         topology.policies.push_back(
-            {"parking", {{"max-length-bytes", number(settings.parking_bytes_max)}, {"overflow", "reject-publish"}}});
+            {"parking",
+             {{"max-length-bytes", number(settings.parking_bytes_max)}, {"overflow", "reject-publish"}}});
     }
 };
 
@@ -106,10 +109,11 @@ std::uint64_t fingerprint(std::string_view text) {
 
 Topology describe_topology(const TopologySettings& settings) {
     Builder builder{settings, {}};
-    builder.topology.exchanges = {{"carts", "topic", ""},   {"movements", "topic", ""},       {"orders", "topic", ""},
-                                  {"stock", "topic", ""},   {"seller-messages", "topic", ""}, {"sellers", "direct", ""},
-                                  {"events", "topic", ""},  {"catalogue", "fanout", ""},      {"parking", "fanout", ""},
-                                  {"retry", "direct", "parking"}};
+    builder.topology.exchanges = {{"carts", "topic", ""},           {"movements", "topic", ""},
+                                  {"orders", "topic", ""},          {"stock", "topic", ""},
+                                  {"seller-messages", "topic", ""}, {"sellers", "direct", ""},
+                                  {"events", "topic", ""},          {"catalogue", "fanout", ""},
+                                  {"parking", "fanout", ""},        {"retry", "direct", "parking"}};
     builder.input("reserver.carts", "carts", {"#"});
     builder.input("reserver.movements", "movements", {"#"});
     builder.input("reserver.fill", "stock", {"stock.fill"});
@@ -127,17 +131,24 @@ const std::vector<std::string>& workers_with_ladder() {
     return workers;
 }
 
-std::string retry_queue(std::string_view worker) { return fmt::format("{}.retry", worker); }
+std::string retry_queue(std::string_view worker) {
+    return fmt::format("{}.retry", worker);
+}
 
-std::vector<std::string> rung_names(std::string_view worker, const std::vector<std::chrono::milliseconds>& rungs) {
+std::vector<std::string> rung_names(std::string_view worker,
+                                    const std::vector<std::chrono::milliseconds>& rungs) {
     std::vector<std::string> names;
     for (const auto rung : rungs) names.push_back(fmt::format("{}.retry.{}", worker, duration_name(rung)));
     return names;
 }
 
-std::string seller_queue(std::size_t index) { return fmt::format("sellers.{:02}", index); }
+std::string seller_queue(std::size_t index) {
+    return fmt::format("sellers.{:02}", index);
+}
 
-std::string marker_exchange(std::string_view version) { return fmt::format("{}{}", marker_prefix, version); }
+std::string marker_exchange(std::string_view version) {
+    return fmt::format("{}{}", marker_prefix, version);
+}
 
 bool belongs_to_fleet(std::string_view queue) {
     const auto& workers = workers_with_ladder();

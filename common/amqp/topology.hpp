@@ -1,5 +1,5 @@
-// The one place that describes exchanges, queues, bindings, limits and dead-lettering. `cartwright topology apply` makes
-// it so, `check` compares every setting, and workers look for the version's marker at start.
+// The one place that describes exchanges, queues, bindings, limits and dead-lettering. `cartwright topology
+// apply` makes it so, `check` compares every setting, and workers look for the version's marker at start.
 #pragma once
 
 #include <chrono>
@@ -27,8 +27,8 @@ struct TopologySettings {
 
 struct Exchange {
     std::string name;
-    std::string type;                 ///< topic, direct, fanout
-    std::string alternate_exchange;   ///< where unroutable messages go; empty: nowhere
+    std::string type;                ///< topic, direct, fanout
+    std::string alternate_exchange;  ///< where unroutable messages go; empty: nowhere
 };
 
 struct Queue {
@@ -65,7 +65,8 @@ const std::vector<std::string>& workers_with_ladder();
 /// "reserver.retry".
 std::string retry_queue(std::string_view worker);
 /// "reserver.retry.1s", one a rung.
-std::vector<std::string> rung_names(std::string_view worker, const std::vector<std::chrono::milliseconds>& rungs);
+std::vector<std::string> rung_names(std::string_view worker,
+                                    const std::vector<std::chrono::milliseconds>& rungs);
 /// "sellers.07".
 std::string seller_queue(std::size_t index);
 /// The exchange whose existence says that this version was applied.

@@ -46,7 +46,8 @@ std::vector<Row> read_list(const std::string& text, const Read& read) {
         for (const auto& item : Json::parse(text)) rows.push_back(read(item));
         return rows;
     } catch (const Json::exception& error) {
-        throw outcome::Refused(std::string("the management API answered something else than expected: ") + error.what());
+        throw outcome::Refused(std::string("the management API answered something else than expected: ") +
+                               error.what());
     }
 }
 
@@ -54,7 +55,8 @@ std::vector<Row> read_list(const std::string& text, const Read& read) {
 
 std::vector<ManagedExchange> read_exchanges(const std::string& json) {
     return read_list<ManagedExchange>(json, [](const Json& item) {
-        return ManagedExchange{item.at("name"), item.at("type"), item.at("durable"), values_of(item.at("arguments"))};
+        return ManagedExchange{item.at("name"), item.at("type"), item.at("durable"),
+                               values_of(item.at("arguments"))};
     });
 }
 
@@ -91,7 +93,8 @@ std::string exchange_body(const std::string& type, const std::string& alternate_
 }
 
 std::string queue_body() {
-    return Json{{"durable", true}, {"auto_delete", false}, {"arguments", {{"x-queue-type", "quorum"}}}}.dump();
+    return Json{{"durable", true}, {"auto_delete", false}, {"arguments", {{"x-queue-type", "quorum"}}}}
+        .dump();
 }
 
 std::string binding_body(const std::string& routing_key) {
@@ -101,7 +104,10 @@ std::string binding_body(const std::string& routing_key) {
 std::string policy_body(const std::string& queue, const ManagedValues& definition) {
     Json settings = Json::object();
     for (const auto& [key, value] : definition) settings[key] = json_of(value);
-    return Json{{"pattern", exactly(queue)}, {"definition", settings}, {"priority", policy_priority}, {"apply-to", "queues"}}
+    return Json{{"pattern", exactly(queue)},
+                {"definition", settings},
+                {"priority", policy_priority},
+                {"apply-to", "queues"}}
         .dump();
 }
 
@@ -109,7 +115,8 @@ std::string list_of(const std::vector<std::vector<std::pair<std::string, Managed
     auto list = Json::array();
     for (const auto& row : rows) {
         auto object = nlohmann::ordered_json::object();
-        for (const auto& [key, value] : row) object[key] = std::visit([](const auto& held) { return Json(held); }, value);
+        for (const auto& [key, value] : row)
+            object[key] = std::visit([](const auto& held) { return Json(held); }, value);
         list.push_back(Json::parse(object.dump(-1, ' ', false, Json::error_handler_t::replace)));
     }
     return list.dump(2, ' ', false, Json::error_handler_t::replace);

@@ -1,4 +1,5 @@
-// JSON of RabbitMQ's management API (https://www.rabbitmq.com/docs/management), as far as the topology needs it.
+// JSON of RabbitMQ's management API (https://www.rabbitmq.com/docs/management), as far as the topology needs
+// it.
 #pragma once
 
 #include <cstdint>
@@ -23,7 +24,7 @@ struct ManagedQueue {
     bool durable = false;
     ManagedValues arguments;
     std::int64_t messages = 0;
-    std::string policy;             ///< name of the policy in force; empty when none is
+    std::string policy;  ///< name of the policy in force; empty when none is
 };
 
 struct ManagedBinding {

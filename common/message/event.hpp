@@ -151,16 +151,17 @@ struct MessageParked {
     std::string detail;
 };
 
-/// A numbered message to a seller, as the router needs it: its place in its stream. The rest is for the seller.
+/// A numbered message to a seller, as the router needs it: its place in its stream. The rest is for the
+/// seller.
 struct SellerMessage {
     SellerId seller_id;
     StreamName stream;
     std::int64_t number = 0;
 };
 
-using Payload = std::variant<CartSubmitted, StockMoved, OrderCancellation, CatalogueChanged, OrderPlaced, OrderRejected,
-                             OrderCancelled, StockChanged, StockFill, StockShortfall, StockApplied, MessageParked,
-                             SellerMessage>;
+using Payload = std::variant<CartSubmitted, StockMoved, OrderCancellation, CatalogueChanged, OrderPlaced,
+                             OrderRejected, OrderCancelled, StockChanged, StockFill, StockShortfall,
+                             StockApplied, MessageParked, SellerMessage>;
 
 struct Event {
     Envelope envelope;

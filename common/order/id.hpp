@@ -49,7 +49,9 @@ inline bool is_valid_id(std::string_view text) {
 
 template <class Tag>
 struct std::hash<cartwright::Id<Tag>> {
-    std::size_t operator()(const cartwright::Id<Tag>& id) const noexcept { return std::hash<std::string>{}(id.str()); }
+    std::size_t operator()(const cartwright::Id<Tag>& id) const noexcept {
+        return std::hash<std::string>{}(id.str());
+    }
 };
 
 template <class Tag>

@@ -46,14 +46,16 @@ std::string to_rfc3339(Timestamp time) {
 
 std::optional<Timestamp> from_rfc3339(std::string_view text) {
     const auto year = digits_at(text, 0, 4), month = digits_at(text, 5, 2), day = digits_at(text, 8, 2);
-    const auto hour = digits_at(text, 11, 2), minute = digits_at(text, 14, 2), second = digits_at(text, 17, 2);
+    const auto hour = digits_at(text, 11, 2), minute = digits_at(text, 14, 2),
+               second = digits_at(text, 17, 2);
     if (!year || !month || !day || !hour || !minute || !second) return std::nullopt;
     if (text[4] != '-' || text[7] != '-' || text[13] != ':' || text[16] != ':') return std::nullopt;
     if (text[10] != 'T' && text[10] != 't' && text[10] != ' ') return std::nullopt;
     const std::chrono::year_month_day date{std::chrono::year{*year},
                                            std::chrono::month{static_cast<unsigned>(*month)},
                                            std::chrono::day{static_cast<unsigned>(*day)}};
-    if (!date.ok() || *hour > 23 || *minute > 59 || *second > 60 || *year < 1970 || *year > 2200) return std::nullopt;
+    if (!date.ok() || *hour > 23 || *minute > 59 || *second > 60 || *year < 1970 || *year > 2200)
+        return std::nullopt;
     std::size_t at = 19;
     int fraction = 0;
     if (at < text.size() && text[at] == '.') {
@@ -66,10 +68,13 @@ std::optional<Timestamp> from_rfc3339(std::string_view text) {
     }
     const auto offset = offset_minutes(text.substr(at));
     if (!offset) return std::nullopt;
-    return Timestamp{std::chrono::sys_days{date} + std::chrono::hours{*hour} + std::chrono::minutes{*minute - *offset} +
-                     std::chrono::seconds{*second} + microseconds{fraction}};
+    return Timestamp{std::chrono::sys_days{date} + std::chrono::hours{*hour} +
+                     std::chrono::minutes{*minute - *offset} + std::chrono::seconds{*second} +
+                     microseconds{fraction}};
 }
 
-Timestamp now() { return std::chrono::floor<microseconds>(std::chrono::system_clock::now()); }
+Timestamp now() {
+    return std::chrono::floor<microseconds>(std::chrono::system_clock::now());
+}
 
 }  // namespace cartwright

@@ -18,14 +18,14 @@ struct Unavailable : std::runtime_error {
     using std::runtime_error::runtime_error;
 };
 
-/// Permanent, found by a server (a constraint, a value that it cannot store). The batch is run again member by
-/// member; the member that fails alone is parked with this text.
+/// Permanent, found by a server (a constraint, a value that it cannot store). The batch is run again member
+/// by member; the member that fails alone is parked with this text.
 struct Refused : std::runtime_error {
     using std::runtime_error::runtime_error;
 };
 
-/// Something the process cannot start with (configuration, schema version, topology version): the message says what,
-/// where and what to do. Printed once by `worker::run`, which exits 1.
+/// Something the process cannot start with (configuration, schema version, topology version): the message
+/// says what, where and what to do. Printed once by `worker::run`, which exits 1.
 struct StartupError : std::runtime_error {
     using std::runtime_error::runtime_error;
 };

@@ -9,7 +9,8 @@ namespace cartwright::outcome {
 /// Its effect is committed; it is acknowledged once everything it published is confirmed.
 struct Done {};
 
-/// Permanent trouble: the whole message goes to parking with its reason (a short code) and detail (a sentence).
+/// Permanent trouble: the whole message goes to parking with its reason (a short code) and detail (a
+/// sentence).
 struct Park {
     std::string reason;
     std::string detail;
@@ -20,8 +21,8 @@ struct Later {
     std::string detail;
 };
 
-/// Work is left for another turn of the same lane: the message stays unacknowledged and is handled again behind
-/// what is queued now.
+/// Work is left for another turn of the same lane: the message stays unacknowledged and is handled again
+/// behind what is queued now.
 struct Again {};
 
 using Verdict = std::variant<Done, Park, Later, Again>;

@@ -11,12 +11,13 @@ void check_schema_version(Session& session, std::int64_t wanted) {
     session.transaction([&](Transaction& transaction) {
         const auto table = transaction.execute_script("select to_regclass('schema_version') is not null");
         if (!table.boolean(0, 0)) return;
-        found = transaction.execute_script("select coalesce(max(version), 0) from schema_version").integer(0, 0);
+        found =
+            transaction.execute_script("select coalesce(max(version), 0) from schema_version").integer(0, 0);
     });
     if (found == wanted) return;
     throw outcome::StartupError(
-        fmt::format("PostgreSQL has schema version {}, this program wants {}: run `cartwright migrate`{}", found, wanted,
-                    found > wanted ? " of this version, or start a newer worker" : ""));
+        fmt::format("PostgreSQL has schema version {}, this program wants {}: run `cartwright migrate`{}",
+                    found, wanted, found > wanted ? " of this version, or start a newer worker" : ""));
 }
 
 void check_role_settings(Session& session) {
@@ -25,12 +26,14 @@ void check_role_settings(Session& session) {
         for (const auto& setting : role_settings) {
             const auto shown = transaction.execute_script(fmt::format("show {}", setting.name));
             if (shown.text(0, 0) == setting.value) continue;
-            differences += fmt::format("\n  {} is {}, must be {}", setting.name, shown.text(0, 0), setting.value);
+            differences +=
+                fmt::format("\n  {} is {}, must be {}", setting.name, shown.text(0, 0), setting.value);
         }
     });
     if (differences.empty()) return;
-    throw outcome::StartupError("the database role of this worker lacks settings that keep the order of locks:" +
-                                differences + "\nRun `cartwright migrate` and connect as the role it sets up.");
+    throw outcome::StartupError(
+        "the database role of this worker lacks settings that keep the order of locks:" + differences +
+        "\nRun `cartwright migrate` and connect as the role it sets up.");
 }
 
 }  // namespace cartwright::postgres

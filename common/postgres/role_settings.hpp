@@ -1,5 +1,5 @@
-// What the workers' database role is set to. A role's settings hold on every connection of its, also on the worker nodes
-// of a distributed database, where a session's would not.
+// What the workers' database role is set to. A role's settings hold on every connection of its, also on the
+// worker nodes of a distributed database, where a session's would not.
 #pragma once
 
 #include <array>
@@ -11,8 +11,8 @@ struct RoleSetting {
     const char* value;  ///< as ALTER ROLE takes it and SHOW prints it
 };
 
-/// The planner switches make a sorted array drive an index nested loop, so that rows are locked in its order; the time
-/// limits free the rows of a process that was frozen or cut off.
+/// The planner switches make a sorted array drive an index nested loop, so that rows are locked in its order;
+/// the time limits free the rows of a process that was frozen or cut off.
 inline constexpr std::array<RoleSetting, 10> role_settings{{{"enable_hashjoin", "off"},
                                                             {"enable_mergejoin", "off"},
                                                             {"enable_seqscan", "off"},

@@ -17,9 +17,13 @@ struct Rows::Data {
     pqxx::result result;
 };
 
-std::size_t Rows::size() const { return data_->result.size(); }
+std::size_t Rows::size() const {
+    return data_->result.size();
+}
 
-std::size_t Rows::affected() const { return data_->result.affected_rows(); }
+std::size_t Rows::affected() const {
+    return data_->result.affected_rows();
+}
 
 bool Rows::is_null(std::size_t row, int column) const {
     return data_->result[static_cast<pqxx::result::size_type>(row)][column].is_null();
@@ -180,8 +184,12 @@ void Session::transaction(const std::function<void(Transaction&)>& body) {
     }
 }
 
-void Session::transaction_once(const std::function<void(Transaction&)>& body) { state_->translated(body); }
+void Session::transaction_once(const std::function<void(Transaction&)>& body) {
+    state_->translated(body);
+}
 
-bool Session::healthy() const { return state_->healthy; }
+bool Session::healthy() const {
+    return state_->healthy;
+}
 
 }  // namespace cartwright::postgres

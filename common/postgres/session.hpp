@@ -72,7 +72,7 @@ class Transaction {
 struct Settings {
     std::string url;               ///< postgresql://user@host:port/database, or several hosts
     std::string application_name;  ///< shown in pg_stat_activity
-    int retries_max = 5;           ///< of a deadlock or serialization failure, at once, with a short random pause
+    int retries_max = 5;  ///< of a deadlock or serialization failure, at once, with a short random pause
 };
 
 /// One thread. Connects on first use; a broken connection is thrown away and replaced by the next call.
@@ -83,13 +83,15 @@ class Session {
     Session(const Session&) = delete;
     Session& operator=(const Session&) = delete;
 
-    /// Runs `body` in a transaction and commits. The body has no side effect outside the transaction and may be run
-    /// several times (deadlock, serialization failure). What the body itself throws rolls back and passes through. Throws outcome::Retry when that did not help,
-    /// outcome::Unavailable when the server is away, read-only, full or the outcome of the commit is unknown (run the
-    /// work again: claims make that harmless), outcome::Refused when PostgreSQL refuses a value or a constraint fires.
+    /// Runs `body` in a transaction and commits. The body has no side effect outside the transaction and may
+    /// be run several times (deadlock, serialization failure). What the body itself throws rolls back and
+    /// passes through. Throws outcome::Retry when that did not help, outcome::Unavailable when the server is
+    /// away, read-only, full or the outcome of the commit is unknown (run the work again: claims make that
+    /// harmless), outcome::Refused when PostgreSQL refuses a value or a constraint fires.
     void transaction(const std::function<void(Transaction&)>& body);
 
-    /// Runs `body`, whose side effects outside must not be repeated, exactly once. Otherwise as `transaction`.
+    /// Runs `body`, whose side effects outside must not be repeated, exactly once. Otherwise as
+    /// `transaction`.
     void transaction_once(const std::function<void(Transaction&)>& body);
 
     /// True when the last call reached the server.
@@ -100,8 +102,9 @@ class Session {
     std::unique_ptr<State> state_;
 };
 
-/// Throws outcome::StartupError unless the schema has the version that this program wants and the role has the planner
-/// switches and time limits that keep lock order and free the rows of a frozen process (see `cartwright migrate`).
+/// Throws outcome::StartupError unless the schema has the version that this program wants and the role has
+/// the planner switches and time limits that keep lock order and free the rows of a frozen process (see
+/// `cartwright migrate`).
 void check_schema_version(Session& session, std::int64_t wanted);
 void check_role_settings(Session& session);
 

@@ -16,8 +16,10 @@ constexpr Trouble classify(std::string_view sqlstate) {
     const auto is = [&](std::string_view prefix) { return sqlstate.starts_with(prefix); };
     if (is("40") || is("55P03") || is("57014")) return Trouble::retry;
     if (is("26") || is("0A000") || is("25P02")) return Trouble::reconnect;
-    // 42 (no such table, no right to it) is a deployment's mistake, never a message's: nothing may be parked for it.
-    if (is("08") || is("25") || is("28") || is("3D") || is("42") || is("53") || is("55") || is("57") || is("58")) {
+    // 42 (no such table, no right to it) is a deployment's mistake, never a message's: nothing may be parked
+    // for it.
+    if (is("08") || is("25") || is("28") || is("3D") || is("42") || is("53") || is("55") || is("57") ||
+        is("58")) {
         return Trouble::unavailable;
     }
     if (is("XX") || is("F0")) return Trouble::unavailable;

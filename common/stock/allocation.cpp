@@ -40,7 +40,8 @@ bool covers(const Shelf& shelf, const SellerDemand& seller, std::size_t warehous
     });
 }
 
-std::optional<std::size_t> warehouse_for_all(const Demand& cart, const Shelf& shelf, const SellerDemand& seller) {
+std::optional<std::size_t> warehouse_for_all(const Demand& cart, const Shelf& shelf,
+                                             const SellerDemand& seller) {
     for (const auto position : shelf.chains[cart.lines[seller.lines.front()].offer]) {
         const auto warehouse = shelf.positions[position].warehouse;
         if (covers(shelf, seller, warehouse)) return warehouse;
@@ -101,7 +102,8 @@ std::vector<Decision> allocate(std::span<const Demand> carts, Shelf& shelf) {
     return decisions;
 }
 
-std::vector<Decision> fill(std::span<const Demand> held, Shelf& shelf, FillOrder order, std::vector<bool>& blocked) {
+std::vector<Decision> fill(std::span<const Demand> held, Shelf& shelf, FillOrder order,
+                           std::vector<bool>& blocked) {
     blocked.resize(shelf.chains.size());
     std::vector<Decision> decisions;
     decisions.reserve(held.size());

@@ -1,5 +1,5 @@
-// Who gets which units: carts in order of arrival, positions with what is available, decisions out. Pure; the caller
-// holds the locks.
+// Who gets which units: carts in order of arrival, positions with what is available, decisions out. Pure; the
+// caller holds the locks.
 #pragma once
 
 #include <cstddef>
@@ -22,8 +22,9 @@ struct Shelf {
 };
 
 struct DemandLine {
-    std::size_t seller = 0;  ///< any number; lines of one seller are placed together where one warehouse has them all
-    std::size_t offer = 0;   ///< index into Shelf::chains
+    std::size_t seller =
+        0;  ///< any number; lines of one seller are placed together where one warehouse has them all
+    std::size_t offer = 0;  ///< index into Shelf::chains
     std::int64_t quantity = 0;
 };
 
@@ -52,10 +53,10 @@ struct Decision {
     std::vector<std::size_t> short_lines;  ///< lines of which fewer units are there than asked for
 };
 
-/// Decides cart by cart, in the given order, and takes what it decides from `shelf`. All lines of a seller come from one
-/// warehouse where one has them all (the first in the chain of the seller's first line); otherwise each line walks its
-/// chain and takes what is there. Never takes more than is available; a line is short only when its whole chain has
-/// less than it asks for.
+/// Decides cart by cart, in the given order, and takes what it decides from `shelf`. All lines of a seller
+/// come from one warehouse where one has them all (the first in the chain of the seller's first line);
+/// otherwise each line walks its chain and takes what is there. Never takes more than is available; a line is
+/// short only when its whole chain has less than it asks for.
 std::vector<Decision> allocate(std::span<const Demand> carts, Shelf& shelf);
 
 /// The same for one cart.
@@ -67,8 +68,9 @@ enum class FillOrder {
     fillable_first,  ///< whoever can be filled now, oldest first
 };
 
-/// Decides held carts, oldest first. Each gets everything (Fate::reserved) or stays held; `blocked` (per offer, carried
-/// from page to page) marks what older carts wait for under `oldest_first`.
-std::vector<Decision> fill(std::span<const Demand> held, Shelf& shelf, FillOrder order, std::vector<bool>& blocked);
+/// Decides held carts, oldest first. Each gets everything (Fate::reserved) or stays held; `blocked` (per
+/// offer, carried from page to page) marks what older carts wait for under `oldest_first`.
+std::vector<Decision> fill(std::span<const Demand> held, Shelf& shelf, FillOrder order,
+                           std::vector<bool>& blocked);
 
 }  // namespace cartwright::stock

@@ -1,8 +1,8 @@
 // How stock moves. Pure; the caller holds the locks on the reservation rows and the position.
 //
-// physical = on_hand - shortfall is what lies there. Receipt, return, adjustment and count change it, dispatch lowers it
-// together with what is reserved, release lowers what is reserved. After each, on_hand = max(physical, reserved) and
-// shortfall = on_hand - physical, so that 0 <= reserved <= on_hand always holds.
+// physical = on_hand - shortfall is what lies there. Receipt, return, adjustment and count change it,
+// dispatch lowers it together with what is reserved, release lowers what is reserved. After each, on_hand =
+// max(physical, reserved) and shortfall = on_hand - physical, so that 0 <= reserved <= on_hand always holds.
 #pragma once
 
 #include <cstdint>
@@ -37,10 +37,11 @@ struct Reservation {
 
 struct Change {
     message::MovementKind kind = message::MovementKind::receipt;
-    std::int64_t quantity = 0;  ///< adjustment: signed; count: the absolute figure
+    std::int64_t quantity = 0;   ///< adjustment: signed; count: the absolute figure
     std::int64_t unreserve = 0;  ///< dispatch, release: units that leave the reservation
     Timestamp occurred_at;
-    std::int64_t physical_since = 0;  ///< count: what moved physically after it was taken and is already applied
+    std::int64_t physical_since =
+        0;  ///< count: what moved physically after it was taken and is already applied
 };
 
 /// What a change did to a position: the three deltas of its ledger row.
@@ -52,9 +53,9 @@ struct Deltas {
     bool operator==(const Deltas&) const = default;
 };
 
-/// Applies the change, raises the version by one and returns the deltas. A change that happened before the position's
-/// last count leaves physical stock alone. Nothing when it is a request that can't be granted: an adjustment to below
-/// zero; the position is then untouched.
+/// Applies the change, raises the version by one and returns the deltas. A change that happened before the
+/// position's last count leaves physical stock alone. Nothing when it is a request that can't be granted: an
+/// adjustment to below zero; the position is then untouched.
 std::optional<Deltas> apply(Position& position, const Change& change);
 
 /// Moves up to `quantity` open units to dispatched; returns how many.

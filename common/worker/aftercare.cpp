@@ -20,7 +20,8 @@ constexpr std::string_view broker_count_header = "x-delivery-count";
 constexpr std::size_t detail_bytes_max = 2'000;
 
 const amqp::HeaderValue* find(const amqp::Headers& headers, std::string_view name) {
-    const auto found = std::find_if(headers.begin(), headers.end(), [&](const auto& header) { return header.first == name; });
+    const auto found = std::find_if(headers.begin(), headers.end(),
+                                    [&](const auto& header) { return header.first == name; });
     return found == headers.end() ? nullptr : &found->second;
 }
 
@@ -29,12 +30,14 @@ amqp::Outgoing copy_of(const Troubled& troubled) {
     amqp::Outgoing copy;
     copy.body = std::string(troubled.body);
     copy.content_type = troubled.one_of_many ? amqp::json_event : delivery.content_type;
-    copy.message_id = troubled.one_of_many || delivery.message_id.empty() ? std::string(troubled.id) : delivery.message_id;
+    copy.message_id =
+        troubled.one_of_many || delivery.message_id.empty() ? std::string(troubled.id) : delivery.message_id;
     copy.type = troubled.one_of_many || delivery.type.empty() ? std::string(troubled.type) : delivery.type;
     copy.reply_to = delivery.reply_to;
     copy.correlation_id = delivery.correlation_id;
     for (const auto& header : delivery.headers) {
-        if (header.first != broker_count_header && !header.first.starts_with("x-parked-")) copy.headers.push_back(header);
+        if (header.first != broker_count_header && !header.first.starts_with("x-parked-"))
+            copy.headers.push_back(header);
     }
     return copy;
 }
@@ -44,7 +47,9 @@ void set(amqp::Headers& headers, std::string_view name, amqp::HeaderValue value)
     headers.emplace_back(std::string(name), std::move(value));
 }
 
-std::string shortened(std::string_view text) { return std::string(text.substr(0, detail_bytes_max)); }
+std::string shortened(std::string_view text) {
+    return std::string(text.substr(0, detail_bytes_max));
+}
 
 }  // namespace
 
@@ -71,7 +76,8 @@ amqp::Outgoing for_ladder(const std::string& worker, const LadderSettings& ladde
     if (rung > 0 && random() % 4 == 0) --rung;
     copy.exchange = "retry";
     copy.routing_key = rungs[rung];
-    if (find(copy.headers, first_failed_header) == nullptr) set(copy.headers, first_failed_header, to_rfc3339(now()));
+    if (find(copy.headers, first_failed_header) == nullptr)
+        set(copy.headers, first_failed_header, to_rfc3339(now()));
     set(copy.headers, attempt_header, troubled.attempts + 1);
     set(copy.headers, error_header, shortened(detail));
     return copy;

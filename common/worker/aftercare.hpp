@@ -1,4 +1,5 @@
-// What becomes of a message that is not simply done: the parking queue, the retry ladder, the answer to its sender.
+// What becomes of a message that is not simply done: the parking queue, the retry ladder, the answer to its
+// sender.
 #pragma once
 
 #include <chrono>
@@ -28,7 +29,8 @@ struct LadderSettings {
 };
 
 /// The parked copy: the original whole, with reason, detail and origin as headers.
-amqp::Outgoing parked(const std::string& worker, const Troubled& troubled, std::string_view reason, std::string_view detail);
+amqp::Outgoing parked(const std::string& worker, const Troubled& troubled, std::string_view reason,
+                      std::string_view detail);
 
 /// The copy for the next rung of the worker's ladder. Jitter by choosing between neighbouring rungs.
 amqp::Outgoing for_ladder(const std::string& worker, const LadderSettings& ladder, const Troubled& troubled,
@@ -37,9 +39,9 @@ amqp::Outgoing for_ladder(const std::string& worker, const LadderSettings& ladde
 /// How often a message was on the ladder before.
 std::int64_t attempts_of(const amqp::Delivery& delivery);
 
-/// An answer to whoever asked (default exchange, best effort); nothing when nobody did, or when the address is a queue
-/// of the fleet. `event` is an encoded event of `type`.
-std::optional<amqp::Outgoing> answer(const std::string& reply_to, const std::string& correlation_id, std::string_view type,
-                                     std::string event);
+/// An answer to whoever asked (default exchange, best effort); nothing when nobody did, or when the address
+/// is a queue of the fleet. `event` is an encoded event of `type`.
+std::optional<amqp::Outgoing> answer(const std::string& reply_to, const std::string& correlation_id,
+                                     std::string_view type, std::string event);
 
 }  // namespace cartwright::worker

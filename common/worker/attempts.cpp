@@ -4,13 +4,15 @@ namespace cartwright::worker {
 namespace {
 
 /// Counts one more attempt that may end in the death of the process.
-constexpr postgres::Statement begin_attempt{"begin_attempt",
-                                            "insert into attempt (worker, message_key, deaths) values ($1, $2, 1) "
-                                            "on conflict (worker, message_key) do update "
-                                            "set deaths = attempt.deaths + 1, begun_at = now() returning deaths"};
+constexpr postgres::Statement begin_attempt{
+    "begin_attempt",
+    "insert into attempt (worker, message_key, deaths) values ($1, $2, 1) "
+    "on conflict (worker, message_key) do update "
+    "set deaths = attempt.deaths + 1, begun_at = now() returning deaths"};
 
 /// Forgets the attempts of a message whose outcome was seen.
-constexpr postgres::Statement end_attempt{"end_attempt", "delete from attempt where worker = $1 and message_key = $2"};
+constexpr postgres::Statement end_attempt{"end_attempt",
+                                          "delete from attempt where worker = $1 and message_key = $2"};
 
 }  // namespace
 
@@ -26,7 +28,8 @@ std::int64_t Attempts::begin(const std::string& key) {
 }
 
 void Attempts::end(const std::string& key) {
-    session_->transaction([&](postgres::Transaction& transaction) { transaction.run(end_attempt, {worker_, key}); });
+    session_->transaction(
+        [&](postgres::Transaction& transaction) { transaction.run(end_attempt, {worker_, key}); });
 }
 
 }  // namespace cartwright::worker

@@ -1,5 +1,5 @@
-// Poison is found by counting deaths: an attempt is committed before a suspicious message is touched and deleted when
-// the process lives to see the outcome, so that cut connections count nothing.
+// Poison is found by counting deaths: an attempt is committed before a suspicious message is touched and
+// deleted when the process lives to see the outcome, so that cut connections count nothing.
 #pragma once
 
 #include <cstdint>

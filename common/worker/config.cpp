@@ -3,17 +3,22 @@
 namespace cartwright::worker {
 
 void BrokerConfig::describe(config::Binder& binder) {
-    binder.secret("url", connection.url, "AMQP_URL", "Where RabbitMQ is: amqp://user:password@host:port/vhost.");
+    binder.secret("url", connection.url, "AMQP_URL",
+                  "Where RabbitMQ is: amqp://user:password@host:port/vhost.");
     binder.field("tls_ca_file", connection.tls_ca_file, "Certificates that amqps:// is checked against.");
-    binder.field("tls_certificate_file", connection.tls_certificate_file, "This client's certificate, if any.");
+    binder.field("tls_certificate_file", connection.tls_certificate_file,
+                 "This client's certificate, if any.");
     binder.field("tls_key_file", connection.tls_key_file, "Its private key.");
-    binder.field("connect_timeout_ms", connection.connect_timeout, {100, 60'000}, "Limit of a connection attempt.");
+    binder.field("connect_timeout_ms", connection.connect_timeout, {100, 60'000},
+                 "Limit of a connection attempt.");
     binder.field("stall_timeout_ms", connection.stall_timeout, {1'000, 300'000},
                  "A broker that takes no bytes for this long is given up and connected anew.");
     binder.field("reconnect_delay_max_ms", connection.reconnect_delay_max, {100, 60'000},
                  "Longest pause between attempts to connect.");
-    binder.field("window_messages_max", publisher.window_messages_max, {1, 100'000}, "Unconfirmed messages at once.");
-    binder.field("window_bytes_max", publisher.window_bytes_max, {65'536, 1'073'741'824}, "Unconfirmed bytes at once.");
+    binder.field("window_messages_max", publisher.window_messages_max, {1, 100'000},
+                 "Unconfirmed messages at once.");
+    binder.field("window_bytes_max", publisher.window_bytes_max, {65'536, 1'073'741'824},
+                 "Unconfirmed bytes at once.");
     binder.field("publish_retry_delay_max_ms", publisher.retry_delay_max, {50, 60'000},
                  "Longest pause before a refused or unroutable message is published again.");
     binder.field("answer_timeout_ms", publisher.best_effort_timeout, {100, 60'000},
@@ -21,23 +26,28 @@ void BrokerConfig::describe(config::Binder& binder) {
 }
 
 void PostgresConfig::describe(config::Binder& binder) {
-    binder.secret("url", url, "POSTGRES_URL", "Where PostgreSQL is, as the workers' role: postgresql://user@host/database.");
+    binder.secret("url", url, "POSTGRES_URL",
+                  "Where PostgreSQL is, as the workers' role: postgresql://user@host/database.");
     binder.field("deadlock_retries_max", deadlock_retries_max, {0, 100},
                  "How often a transaction is run again at once after a deadlock.");
 }
 
 void CatalogueConfig::describe(config::Binder& binder) {
-    binder.secret("url", settings.url, "MARIADB_URL", "Where the vendor catalogue is: mysql://user:password@host/database.");
-    binder.field("entries_max", settings.entries_max, {1'000, 10'000'000}, "SKUs whose offers are kept in memory.");
+    binder.secret("url", settings.url, "MARIADB_URL",
+                  "Where the vendor catalogue is: mysql://user:password@host/database.");
+    binder.field("entries_max", settings.entries_max, {1'000, 10'000'000},
+                 "SKUs whose offers are kept in memory.");
     binder.field("age_max_ms", settings.age_max, {0, 3'600'000}, "An older entry is read again.");
 }
 
 void TopologyConfig::describe(config::Binder& binder) {
-    binder.field("sellers_queues", settings.sellers_queues, {1, 100}, "Shared queues that sellers' messages are spread over.");
+    binder.field("sellers_queues", settings.sellers_queues, {1, 100},
+                 "Shared queues that sellers' messages are spread over.");
     binder.field("ladder_ms", settings.rungs, {1, 1'500'000}, "Delays of the retry ladder, shortest first.");
     binder.field("input_messages_max", settings.input_messages_max, {1, 100'000'000},
                  "Messages that an input queue holds; more are refused to their publisher.");
-    binder.field("input_bytes_max", settings.input_bytes_max, {1'048'576, 1'099'511'627'776}, "Likewise in bytes.");
+    binder.field("input_bytes_max", settings.input_bytes_max, {1'048'576, 1'099'511'627'776},
+                 "Likewise in bytes.");
     binder.field("rung_messages_max", settings.rung_messages_max, {1, 10'000'000},
                  "Messages that one rung of a ladder holds.");
     binder.field("parking_bytes_max", settings.parking_bytes_max, {1'048'576, 1'099'511'627'776},
@@ -47,12 +57,15 @@ void TopologyConfig::describe(config::Binder& binder) {
 }
 
 void LimitsConfig::describe(config::Binder& binder) {
-    binder.field("body_bytes_max", messages.body_bytes_max, {1'024, 134'217'728}, "A longer message is parked.");
+    binder.field("body_bytes_max", messages.body_bytes_max, {1'024, 134'217'728},
+                 "A longer message is parked.");
     binder.field("nesting_max", messages.nesting_max, {8, 1'024}, "Depth of JSON.");
     binder.field("events_max", messages.members_max, {1, 100'000}, "Events in one batch message.");
     binder.field("movements_max", messages.movements_max, {1, 100'000}, "Movements in one message.");
-    binder.field("ladder_attempts_max", attempts_max, {1, 1'000}, "Turns on the retry ladder before a message is parked.");
-    binder.field("deaths_max", deaths_max, {1, 100}, "A message over which the process died so often is parked.");
+    binder.field("ladder_attempts_max", attempts_max, {1, 1'000},
+                 "Turns on the retry ladder before a message is parked.");
+    binder.field("deaths_max", deaths_max, {1, 100},
+                 "A message over which the process died so often is parked.");
     binder.field("drain_deadline_ms", drain_deadline, {1'000, 600'000}, "Time to finish work after SIGTERM.");
     binder.field("stuck_after_ms", stuck_after, {5'000, 1'200'000},
                  "A lane that is at one batch for longer makes /healthz/live fail.");
@@ -73,7 +86,8 @@ void FleetConfig::describe(config::Binder& binder) {
 }
 
 void LaneConfig::describe(config::Binder& binder) {
-    binder.field("prefetch", prefetch, {1, 10'000}, "Messages of each of its queues that a lane holds at once.");
+    binder.field("prefetch", prefetch, {1, 10'000},
+                 "Messages of each of its queues that a lane holds at once.");
     binder.field("events_max", members_max, {1, 10'000}, "Events that a lane handles in one transaction.");
 }
 
@@ -83,6 +97,8 @@ const std::vector<std::string>& root_sections() {
     return sections;
 }
 
-std::vector<std::string> worker_sections() { return {root_sections().end() - 3, root_sections().end()}; }
+std::vector<std::string> worker_sections() {
+    return {root_sections().end() - 3, root_sections().end()};
+}
 
 }  // namespace cartwright::worker

@@ -27,9 +27,9 @@ struct Result {
     std::vector<amqp::Outgoing> outgoing;    ///< published and confirmed before any member is acknowledged
 };
 
-/// A handler never acknowledges, sleeps or (but for the router) publishes. It belongs to one lane and its thread, and
-/// owns its database sessions. It throws outcome::Retry, Unavailable or Refused; everything it did is then undone and
-/// it is called again with the same members, or with each alone.
+/// A handler never acknowledges, sleeps or (but for the router) publishes. It belongs to one lane and its
+/// thread, and owns its database sessions. It throws outcome::Retry, Unavailable or Refused; everything it
+/// did is then undone and it is called again with the same members, or with each alone.
 class Handler {
   public:
     virtual ~Handler() = default;

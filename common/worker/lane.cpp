@@ -25,7 +25,8 @@ using outcome::Later;
 using outcome::Park;
 using outcome::Verdict;
 
-/// From this count on a message is suspicious: two redeliveries may be a cut connection, or the death of a process.
+/// From this count on a message is suspicious: two redeliveries may be a cut connection, or the death of a
+/// process.
 constexpr std::int64_t suspicious_delivery_count = 2;
 
 /// A delivery that is being worked on. `open` counts its events that are not yet finished and confirmed.
@@ -45,8 +46,8 @@ struct Waiting {
 struct Batch {
     std::vector<std::shared_ptr<InHand>> hands;  ///< one a member
     std::vector<Member> members;
-    Result done;                                       ///< of what could not be read: parked at once
-    std::vector<std::shared_ptr<InHand>> done_hands;   ///< one a verdict of `done`
+    Result done;                                      ///< of what could not be read: parked at once
+    std::vector<std::shared_ptr<InHand>> done_hands;  ///< one a verdict of `done`
     std::vector<std::string_view> done_raws;
 
     bool empty() const { return members.empty() && done.verdicts.empty(); }
@@ -85,8 +86,9 @@ struct Lane::State {
     void work(Batch batch);
     void work_alone(const std::shared_ptr<InHand>& hand);
     void settle(Batch& batch, Result result);
-    void settle_one(const std::shared_ptr<InHand>& hand, const Troubled& troubled, const std::string& reply_to,
-                    const Verdict& verdict, std::vector<amqp::Outgoing>& outgoing);
+    void settle_one(const std::shared_ptr<InHand>& hand, const Troubled& troubled,
+                    const std::string& reply_to, const Verdict& verdict,
+                    std::vector<amqp::Outgoing>& outgoing);
     void confirmed(const std::vector<std::shared_ptr<InHand>>& finished);
     bool wait(std::chrono::milliseconds time);
     void tick();
@@ -106,12 +108,14 @@ Lane::State::State(LaneSettings wanted, LaneContext surroundings, std::unique_pt
     again = verdicts("again");
     batch_members = metrics::histogram("cartwright_batch_events", "Events handled in one batch",
                                        {1, 2, 5, 10, 20, 50, 100, 200, 500}, lane);
-    batch_seconds = metrics::histogram("cartwright_batch_seconds", "Time a handler took for a batch",
-                                       {0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30}, lane);
+    batch_seconds =
+        metrics::histogram("cartwright_batch_seconds", "Time a handler took for a batch",
+                           {0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30}, lane);
     handling_seconds =
         metrics::histogram("cartwright_unacknowledged_seconds", "Time from a delivery to its acknowledgement",
                            {0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30}, lane);
-    paused_seconds = metrics::counter("cartwright_paused_seconds_total", "Time a lane waited for a server", lane);
+    paused_seconds =
+        metrics::counter("cartwright_paused_seconds_total", "Time a lane waited for a server", lane);
     hooks.paused = [this](const std::string& why) {
         busy_since = 0;
         log::warn("lane_paused", {{"lane", settings.name}, {"why", why}});
@@ -161,15 +165,16 @@ void Lane::State::run() {
             busy_since = 0;
         }
     } catch (const Stopped&) {
-        log::warn("lane_stopped", {{"lane", settings.name}, {"why", "the deadline came while a server was away"}});
+        log::warn("lane_stopped",
+                  {{"lane", settings.name}, {"why", "the deadline came while a server was away"}});
     }
     const std::lock_guard lock(mutex);
     ended = true;
     changed.notify_all();
 }
 
-/// Fills the batch with what is queued, at least one event, or names one suspicious delivery. False: nothing more comes.
-/// Returns with nothing taken when the tick is due.
+/// Fills the batch with what is queued, at least one event, or names one suspicious delivery. False: nothing
+/// more comes. Returns with nothing taken when the tick is due.
 bool Lane::State::take(Batch& batch, std::shared_ptr<InHand>& suspicious) {
     {
         std::unique_lock lock(mutex);
@@ -201,7 +206,8 @@ std::optional<Waiting> Lane::State::next(bool first) {
     const std::lock_guard lock(mutex);
     if (waiting.empty()) return std::nullopt;
     auto& front = waiting.front();
-    if (!first && !front.member && front.hand->delivery.delivery_count >= suspicious_delivery_count) return std::nullopt;
+    if (!first && !front.member && front.hand->delivery.delivery_count >= suspicious_delivery_count)
+        return std::nullopt;
     auto one = std::move(front);
     waiting.pop_front();
     return one;
@@ -221,8 +227,9 @@ void Lane::State::open(const std::shared_ptr<InHand>& hand, Batch& batch) {
             batch.done_raws.push_back(hand->many ? one.raw : std::string_view(delivery.body));
         } else {
             batch.hands.push_back(hand);
-            batch.members.push_back(Member{std::move(std::get<message::Event>(one.content)), one.raw, delivery.reply_to,
-                                           delivery.correlation_id, attempts, delivery.redelivered});
+            batch.members.push_back(Member{std::move(std::get<message::Event>(one.content)), one.raw,
+                                           delivery.reply_to, delivery.correlation_id, attempts,
+                                           delivery.redelivered});
         }
     }
     if (decoded.empty()) {
@@ -244,10 +251,12 @@ void Lane::State::work(Batch batch) {
     settle(batch, std::move(result));
 }
 
-/// A delivery over which a process may have died: alone, event by event, each attempt committed before it begins.
+/// A delivery over which a process may have died: alone, event by event, each attempt committed before it
+/// begins.
 void Lane::State::work_alone(const std::shared_ptr<InHand>& hand) {
     const auto& delivery = hand->delivery;
-    const auto key = delivery.message_id.empty() ? crypto::hex(crypto::sha256(delivery.body)) : delivery.message_id;
+    const auto key =
+        delivery.message_id.empty() ? crypto::hex(crypto::sha256(delivery.body)) : delivery.message_id;
     const auto guarded = [&](const std::string& of, const std::function<void(bool deadly)>& run) {
         std::int64_t deaths = 0;
         until_available(hooks, [&] { deaths = context.attempts->begin(of); });
@@ -284,7 +293,8 @@ void Lane::State::settle(Batch& batch, Result result) {
     std::vector<std::shared_ptr<InHand>> finished = std::move(batch.done_hands);
     for (std::size_t i = 0; i < finished.size(); ++i) {
         const auto& delivery = finished[i]->delivery;
-        const Troubled troubled{delivery, batch.done_raws[i], {}, {}, finished[i]->many, attempts_of(delivery)};
+        const Troubled troubled{delivery, batch.done_raws[i], {},
+                                {},       finished[i]->many,  attempts_of(delivery)};
         settle_one(finished[i], troubled, delivery.reply_to, batch.done.verdicts[i], outgoing);
     }
     std::deque<Waiting> turns;
@@ -298,7 +308,8 @@ void Lane::State::settle(Batch& batch, Result result) {
         const auto& envelope = member.event.envelope;
         const auto& delivery = batch.hands[i]->delivery;
         const auto body = batch.hands[i]->many ? member.raw : std::string_view(delivery.body);
-        const Troubled troubled{delivery, body, envelope.type, envelope.id.str(), batch.hands[i]->many, member.attempts};
+        const Troubled troubled{delivery,       body, envelope.type, envelope.id.str(), batch.hands[i]->many,
+                                member.attempts};
         settle_one(batch.hands[i], troubled, member.reply_to, result.verdicts[i], outgoing);
         finished.push_back(std::move(batch.hands[i]));
     }
@@ -311,20 +322,27 @@ void Lane::State::settle(Batch& batch, Result result) {
                               [this, finished = std::move(finished)] { confirmed(finished); });
 }
 
-void Lane::State::settle_one(const std::shared_ptr<InHand>& hand, const Troubled& troubled, const std::string& reply_to,
-                             const Verdict& verdict, std::vector<amqp::Outgoing>& outgoing) {
+void Lane::State::settle_one(const std::shared_ptr<InHand>& hand, const Troubled& troubled,
+                             const std::string& reply_to, const Verdict& verdict,
+                             std::vector<amqp::Outgoing>& outgoing) {
     const auto park = [&](const std::string& reason, const std::string& detail) {
         parked.add();
         metrics::counter("cartwright_parked_total", "Messages parked, by reason",
                          {{"lane", settings.name}, {"reason", reason}})
             .add();
-        log::warn("parked", {{"lane", settings.name}, {"id", troubled.id}, {"reason", reason}, {"detail", detail}});
+        log::warn("parked",
+                  {{"lane", settings.name}, {"id", troubled.id}, {"reason", reason}, {"detail", detail}});
         outgoing.push_back(worker::parked(context.worker, troubled, reason, detail));
         if (reply_to.empty()) return;
-        const message::Envelope envelope{EventId(crypto::random_id()), std::string(message::type::message_parked),
-                                         "cartwright/" + context.worker, now(), {}};
-        auto event = codec::encode_event(envelope, codec::encode_data(message::MessageParked{reason, detail}));
-        auto reply = answer(reply_to, hand->delivery.correlation_id, message::type::message_parked, std::move(event));
+        const message::Envelope envelope{EventId(crypto::random_id()),
+                                         std::string(message::type::message_parked),
+                                         "cartwright/" + context.worker,
+                                         now(),
+                                         {}};
+        auto event =
+            codec::encode_event(envelope, codec::encode_data(message::MessageParked{reason, detail}));
+        auto reply =
+            answer(reply_to, hand->delivery.correlation_id, message::type::message_parked, std::move(event));
         if (reply) outgoing.push_back(std::move(*reply));
     };
     if (std::holds_alternative<Done>(verdict)) {
@@ -332,7 +350,8 @@ void Lane::State::settle_one(const std::shared_ptr<InHand>& hand, const Troubled
     } else if (const auto* to_park = std::get_if<Park>(&verdict)) {
         park(to_park->reason, to_park->detail);
     } else if (const auto* wait_for = std::get_if<Later>(&verdict)) {
-        if (settings.ladder_ends && troubled.attempts >= static_cast<std::int64_t>(context.ladder.attempts_max)) {
+        if (settings.ladder_ends &&
+            troubled.attempts >= static_cast<std::int64_t>(context.ladder.attempts_max)) {
             return park("retries_exhausted", wait_for->detail);
         }
         later.add();
@@ -359,9 +378,13 @@ void Lane::State::confirmed(const std::vector<std::shared_ptr<InHand>>& finished
 Lane::Lane(LaneSettings settings, LaneContext context, std::unique_ptr<Handler> handler)
     : state_(std::make_unique<State>(std::move(settings), std::move(context), std::move(handler))) {}
 
-Lane::~Lane() { finish(Clock::now()); }
+Lane::~Lane() {
+    finish(Clock::now());
+}
 
-const LaneSettings& Lane::settings() const { return state_->settings; }
+const LaneSettings& Lane::settings() const {
+    return state_->settings;
+}
 
 void Lane::start() {
     CARTWRIGHT_ASSERT(!state_->thread.joinable());

@@ -55,11 +55,13 @@ class Lane {
     void start();
     /// Any thread: a delivery for this lane. Never blocks; what waits is bounded by the prefetch.
     void deliver(amqp::Delivery&& delivery);
-    /// Any thread: deliveries of this subscription that are not begun are dropped, the broker gives them again.
+    /// Any thread: deliveries of this subscription that are not begun are dropped, the broker gives them
+    /// again.
     void forget(std::size_t subscription);
     /// Handles what is queued, waits for confirms, ends the thread; false when the deadline came first.
     bool finish(std::chrono::steady_clock::time_point deadline);
-    /// How long the handler has been at one batch; zero when it is not at work or waits for a server that is away.
+    /// How long the handler has been at one batch; zero when it is not at work or waits for a server that is
+    /// away.
     std::chrono::milliseconds busy_for() const;
     /// Why the lane is paused; empty when it is not.
     std::string trouble() const;

@@ -18,7 +18,8 @@ Result MemberByMember::handle(std::span<const Member> batch) {
             CARTWRIGHT_ASSERT(result.verdicts.size() == batch.size());
             return result;
         } catch (const outcome::Refused& trouble) {
-            log::warn("batch_refused", {{"members", batch.size()}, {"why", std::string_view(trouble.what())}});
+            log::warn("batch_refused",
+                      {{"members", batch.size()}, {"why", std::string_view(trouble.what())}});
             if (batch.size() > 1) return one_by_one(batch);
             return {{outcome::Park{"refused_by_database", trouble.what()}}, {}};
         } catch (const outcome::Retry& trouble) {

@@ -1,4 +1,5 @@
-// Policy: what a batch can't do together, its members do alone, so that one bad message never fails its neighbours.
+// Policy: what a batch can't do together, its members do alone, so that one bad message never fails its
+// neighbours.
 #pragma once
 
 #include <memory>
@@ -7,8 +8,9 @@
 
 namespace cartwright::worker {
 
-/// Runs a batch again a few times on outcome::Retry; then, or at outcome::Refused, runs each member alone. A member that
-/// is refused alone is parked (`refused_by_database`), one that still can't be done goes to the ladder.
+/// Runs a batch again a few times on outcome::Retry; then, or at outcome::Refused, runs each member alone. A
+/// member that is refused alone is parked (`refused_by_database`), one that still can't be done goes to the
+/// ladder.
 class MemberByMember : public Handler {
   public:
     explicit MemberByMember(std::unique_ptr<Handler> inner, int retries_max = 3);

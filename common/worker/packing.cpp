@@ -8,7 +8,8 @@
 namespace cartwright::worker {
 namespace {
 
-amqp::Outgoing message_of(const std::string& exchange, const std::string& routing_key, std::span<EncodedEvent> events) {
+amqp::Outgoing message_of(const std::string& exchange, const std::string& routing_key,
+                          std::span<EncodedEvent> events) {
     amqp::Outgoing message;
     message.exchange = exchange;
     message.routing_key = routing_key;
@@ -35,12 +36,15 @@ std::vector<amqp::Outgoing> pack(const std::string& exchange, const std::string&
     std::size_t begin = 0;
     std::size_t bytes = 0;
     const auto close = [&](std::size_t end) {
-        if (end > begin) messages.push_back(message_of(exchange, routing_key, std::span(events).subspan(begin, end - begin)));
+        if (end > begin)
+            messages.push_back(
+                message_of(exchange, routing_key, std::span(events).subspan(begin, end - begin)));
         begin = end;
         bytes = 0;
     };
     for (std::size_t i = 0; i < events.size(); ++i) {
-        if (i - begin >= limits.events_max || (i > begin && bytes + events[i].json.size() > limits.bytes_max)) close(i);
+        if (i - begin >= limits.events_max || (i > begin && bytes + events[i].json.size() > limits.bytes_max))
+            close(i);
         bytes += events[i].json.size() + 1;
     }
     close(events.size());

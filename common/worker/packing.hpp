@@ -1,4 +1,5 @@
-// Hops inside the fleet carry batches: one broker message costs about the same whether it holds one event or fifty.
+// Hops inside the fleet carry batches: one broker message costs about the same whether it holds one event or
+// fifty.
 #pragma once
 
 #include <cstddef>
@@ -22,7 +23,8 @@ struct EncodedEvent {
     std::string json;
 };
 
-/// As few messages as the limits allow, in the given order: a batch each, or a plain event where there is only one.
+/// As few messages as the limits allow, in the given order: a batch each, or a plain event where there is
+/// only one.
 std::vector<amqp::Outgoing> pack(const std::string& exchange, const std::string& routing_key,
                                  std::vector<EncodedEvent> events, const PackLimits& limits);
 

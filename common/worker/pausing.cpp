@@ -27,7 +27,8 @@ void until_available(const Pausing::Hooks& hooks, const std::function<void()>& w
     }
 }
 
-Pausing::Pausing(std::unique_ptr<Handler> inner, Hooks hooks) : inner_(std::move(inner)), hooks_(std::move(hooks)) {}
+Pausing::Pausing(std::unique_ptr<Handler> inner, Hooks hooks)
+    : inner_(std::move(inner)), hooks_(std::move(hooks)) {}
 
 Result Pausing::handle(std::span<const Member> batch) {
     Result result;

@@ -66,9 +66,13 @@ struct Program::State {
     std::vector<std::string> stuck() const;
 };
 
-const FleetConfig& Program::fleet() const { return state_.fleet; }
+const FleetConfig& Program::fleet() const {
+    return state_.fleet;
+}
 
-const std::string& Program::name() const { return state_.name; }
+const std::string& Program::name() const {
+    return state_.name;
+}
 
 void Program::load_section(const config::Describe& describe) {
     if (state_.arguments.print_config) fmt::print("{}", config::reference_described(describe));
@@ -86,7 +90,8 @@ void Program::lane(LaneSettings settings, const std::function<std::unique_ptr<Ha
     LaneContext context{
         .worker = state_.name,
         .publisher = publisher(),
-        .acknowledge = [&state = state_](std::span<const amqp::AckToken> tokens) { state.consumer->acknowledge(tokens); },
+        .acknowledge = [&state = state_](
+                           std::span<const amqp::AckToken> tokens) { state.consumer->acknowledge(tokens); },
         .limits = limits.messages,
         .ladder = {state_.fleet.topology.settings.rungs, limits.attempts_max},
         .deaths_max = static_cast<std::int64_t>(limits.deaths_max),
@@ -103,15 +108,19 @@ void Program::lane(LaneSettings settings, const std::function<std::unique_ptr<Ha
     }
 }
 
-std::string Program::retry_queue() const { return amqp::retry_queue(state_.name); }
+std::string Program::retry_queue() const {
+    return amqp::retry_queue(state_.name);
+}
 
 std::unique_ptr<postgres::Session> Program::postgres_session(const std::string& purpose) const {
     const auto& config = state_.fleet.postgres;
-    return std::make_unique<postgres::Session>(postgres::Settings{config.url, state_.name + "-" + purpose,
-                                                                  static_cast<int>(config.deadlock_retries_max)});
+    return std::make_unique<postgres::Session>(postgres::Settings{
+        config.url, state_.name + "-" + purpose, static_cast<int>(config.deadlock_retries_max)});
 }
 
-amqp::Publisher& Program::publisher() { return *state_.publisher; }
+amqp::Publisher& Program::publisher() {
+    return *state_.publisher;
+}
 
 std::unique_ptr<amqp::Control> Program::control(const std::string& purpose) const {
     auto settings = state_.fleet.broker.connection;
@@ -128,7 +137,8 @@ catalogue::Catalogue& Program::catalogue() {
     subscription.deliver = [&cache = *state_.catalogue, decoder](amqp::Delivery&& delivery) {
         for (const auto& one : decoder->decode(delivery.body)) {
             const auto* event = std::get_if<message::Event>(&one.content);
-            const auto* changed = event == nullptr ? nullptr : std::get_if<message::CatalogueChanged>(&event->payload);
+            const auto* changed =
+                event == nullptr ? nullptr : std::get_if<message::CatalogueChanged>(&event->payload);
             if (changed == nullptr || (changed->skus.empty() && changed->sellers.empty())) {
                 cache.clear();
             } else {
@@ -193,7 +203,10 @@ void Program::State::start(int http_port) {
 void Program::State::drain() {
     log::info("draining");
     const auto deadline = Clock::now() + fleet.limits.drain_deadline;
-    const auto left = [&] { return std::max(std::chrono::milliseconds{1}, std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now())); };
+    const auto left = [&] {
+        return std::max(std::chrono::milliseconds{1},
+                        std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now()));
+    };
     if (starter.joinable()) starter.join();
     const bool ran = phase == Phase::running;
     phase = Phase::draining;
@@ -221,7 +234,8 @@ std::vector<std::string> Program::State::unready() {
     if (!consumer->consuming()) why.push_back("not consuming: " + consumer->trouble());
     if (!publisher->connected()) why.emplace_back("the publisher is not connected");
     if (publisher->blocked()) why.emplace_back("the broker has blocked publishing (memory or disk alarm)");
-    if (const auto trouble = publisher->trouble(); !trouble.empty()) why.push_back("publishing waits: " + trouble);
+    if (const auto trouble = publisher->trouble(); !trouble.empty())
+        why.push_back("publishing waits: " + trouble);
     for (const auto& lane : lanes) {
         if (const auto trouble = lane->trouble(); !trouble.empty()) {
             why.push_back("lane " + lane->settings().name + " is paused: " + trouble);
@@ -233,7 +247,8 @@ std::vector<std::string> Program::State::unready() {
 std::vector<std::string> Program::State::stuck() const {
     std::vector<std::string> why;
     for (const auto& lane : lanes) {
-        if (lane->busy_for() > fleet.limits.stuck_after) why.push_back("lane " + lane->settings().name + " is stuck");
+        if (lane->busy_for() > fleet.limits.stuck_after)
+            why.push_back("lane " + lane->settings().name + " is stuck");
     }
     return why;
 }
@@ -253,7 +268,8 @@ http::Response Program::State::answer(const http::Request& request) {
     }
     if (request.path == "/healthz/live") return state_of(stuck());
     if (request.path == "/healthz/ready") return state_of(unready());
-    if (request.path == "/healthz/startup") return state_of(phase == Phase::starting ? unready() : std::vector<std::string>{});
+    if (request.path == "/healthz/startup")
+        return state_of(phase == Phase::starting ? unready() : std::vector<std::string>{});
     http::Response response;
     response.status = 404;
     response.body = "here are /metrics, /healthz/live, /healthz/ready and /healthz/startup\n";
@@ -264,10 +280,14 @@ namespace {
 
 /// Nothing: go on. A number: exit with it.
 std::optional<int> parse(const std::string& name, int argc, char** argv, Arguments& arguments) {
-    CLI::App app{"Cartwright worker `" + name + "`: consumes its RabbitMQ queues until SIGTERM, then drains.", name};
-    app.footer("URLs come from AMQP_URL, POSTGRES_URL and MARIADB_URL (or <NAME>_FILE), or from the file.\n"
-               "Example: " + name + " --config deploy/config/cartwright.yaml --http-port 9100");
-    app.add_option("--config", arguments.config_file, "YAML file; without one, defaults and the environment count");
+    CLI::App app{"Cartwright worker `" + name + "`: consumes its RabbitMQ queues until SIGTERM, then drains.",
+                 name};
+    app.footer(
+        "URLs come from AMQP_URL, POSTGRES_URL and MARIADB_URL (or <NAME>_FILE), or from the file.\n"
+        "Example: " +
+        name + " --config deploy/config/cartwright.yaml --http-port 9100");
+    app.add_option("--config", arguments.config_file,
+                   "YAML file; without one, defaults and the environment count");
     app.add_option("--http-port", arguments.http_port, "Port of /metrics and /healthz (0: any free one)");
     app.add_option("--log-level", arguments.log_level, "debug, info, warn or error")
         ->check(CLI::IsMember({"debug", "info", "warn", "error"}));
@@ -297,7 +317,8 @@ void require_urls(const FleetConfig& fleet) {
     std::string missing;
     if (fleet.broker.connection.url.empty()) missing += " AMQP_URL";
     if (fleet.postgres.url.empty()) missing += " POSTGRES_URL";
-    if (!missing.empty()) throw outcome::StartupError("not set:" + missing + "; `scripts/up` writes them to .run/env");
+    if (!missing.empty())
+        throw outcome::StartupError("not set:" + missing + "; `scripts/up` writes them to .run/env");
 }
 
 }  // namespace
@@ -317,7 +338,8 @@ int live(Program::State& state, const std::function<void(Program&)>& wire) {
     wire(program);
     if (state.arguments.print_config || state.arguments.check_config) return 0;
     require_urls(state.fleet);
-    state.consumer = std::make_unique<amqp::Consumer>(state.fleet.broker.connection, std::move(state.subscriptions));
+    state.consumer =
+        std::make_unique<amqp::Consumer>(state.fleet.broker.connection, std::move(state.subscriptions));
     export_statistics(*state.publisher, *state.consumer, state.catalogue.get());
     const int port = state.arguments.http_port >= 0 ? state.arguments.http_port : state.fleet.http.port;
     http::Server server(state.loop.native(), state.fleet.http.address, port,

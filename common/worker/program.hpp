@@ -41,7 +41,8 @@ class Program {
     amqp::Publisher& publisher();
     /// A broker connection of its own for questions; connects at first use.
     std::unique_ptr<amqp::Control> control(const std::string& purpose) const;
-    /// The vendor catalogue behind one cache for all lanes; from the first call on it follows `catalogue.changed`.
+    /// The vendor catalogue behind one cache for all lanes; from the first call on it follows
+    /// `catalogue.changed`.
     catalogue::Catalogue& catalogue();
 
   private:
@@ -49,7 +50,9 @@ class Program {
     struct Wrapped {
         std::string name;
         Section section;
-        void describe(config::Binder& binder) { binder.section(name.c_str(), section, "This worker's own settings."); }
+        void describe(config::Binder& binder) {
+            binder.section(name.c_str(), section, "This worker's own settings.");
+        }
     };
 
     const std::string& name() const;
@@ -58,9 +61,10 @@ class Program {
     State& state_;
 };
 
-/// The whole life of a worker: reads arguments and configuration, lets `wire` add lanes, waits for the servers, checks
-/// the versions of schema and topology, works until SIGTERM or SIGINT, drains. Returns the exit code: 0 after an orderly
-/// end, 1 with one clear message when it can't start or could not drain in time.
+/// The whole life of a worker: reads arguments and configuration, lets `wire` add lanes, waits for the
+/// servers, checks the versions of schema and topology, works until SIGTERM or SIGINT, drains. Returns the
+/// exit code: 0 after an orderly end, 1 with one clear message when it can't start or could not drain in
+/// time.
 int run(const std::string& name, int argc, char** argv, const std::function<void(Program&)>& wire);
 
 }  // namespace cartwright::worker

@@ -7,8 +7,8 @@
 
 namespace cartwright::worker {
 
-/// Copies the edges' statistics into metrics whenever they are exposed. The arguments live until the process ends;
-/// `catalogue` may be null.
+/// Copies the edges' statistics into metrics whenever they are exposed. The arguments live until the process
+/// ends; `catalogue` may be null.
 void export_statistics(const amqp::Publisher& publisher, const amqp::Consumer& consumer,
                        const catalogue::Catalogue* catalogue);
 

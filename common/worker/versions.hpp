@@ -1,4 +1,5 @@
-// The schema versions that the programs of this release work with: the highest numbers under deploy/migrations/.
+// The schema versions that the programs of this release work with: the highest numbers under
+// deploy/migrations/.
 #pragma once
 
 #include <cstdint>

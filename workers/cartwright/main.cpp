@@ -13,8 +13,10 @@ int main(int argc, char** argv) {
     using namespace cartwright::operating;
     CLI::App app{"Operates a Cartwright fleet. Each command says what it needs with --help.", "cartwright"};
     app.require_subcommand(1);
-    app.footer("URLs come from AMQP_URL, MANAGEMENT_URL, POSTGRES_ADMIN_URL and MARIADB_ADMIN_URL, as `scripts/up` writes\n"
-               "them to .run/env, or from a configuration file.");
+    app.footer(
+        "URLs come from AMQP_URL, MANAGEMENT_URL, POSTGRES_ADMIN_URL and MARIADB_ADMIN_URL, as `scripts/up` "
+        "writes\n"
+        "them to .run/env, or from a configuration file.");
     int exit_code = 0;
     add_migrate(app, exit_code);
     add_topology(app, exit_code);

@@ -42,7 +42,8 @@ std::string read_file(const files::path& path) {
 /// NNN_name.sql, numbered from 1 without a gap.
 std::vector<Migration> migrations_in(const files::path& folder) {
     if (!files::is_directory(folder)) {
-        throw outcome::StartupError(fmt::format("{} is no folder; name the folder of migrations with --migrations", folder.string()));
+        throw outcome::StartupError(
+            fmt::format("{} is no folder; name the folder of migrations with --migrations", folder.string()));
     }
     std::map<std::int64_t, Migration> found;
     for (const auto& entry : files::directory_iterator(folder)) {
@@ -51,19 +52,22 @@ std::vector<Migration> migrations_in(const files::path& folder) {
         Migration migration;
         const auto read = std::from_chars(name.data(), name.data() + name.size(), migration.version);
         if (read.ec != std::errc{} || *read.ptr != '_') {
-            throw outcome::StartupError(fmt::format("{} does not begin with a number and an underscore", entry.path().string()));
+            throw outcome::StartupError(
+                fmt::format("{} does not begin with a number and an underscore", entry.path().string()));
         }
         migration.name = name;
         migration.sql = read_file(entry.path());
         migration.checksum = crypto::hex(crypto::sha256(migration.sql)).substr(0, 16);
         if (!found.emplace(migration.version, migration).second) {
-            throw outcome::StartupError(fmt::format("two migrations have number {} in {}", migration.version, folder.string()));
+            throw outcome::StartupError(
+                fmt::format("two migrations have number {} in {}", migration.version, folder.string()));
         }
     }
     std::vector<Migration> ordered;
     for (auto& [version, migration] : found) {
         if (version != static_cast<std::int64_t>(ordered.size()) + 1) {
-            throw outcome::StartupError(fmt::format("migration {} is missing in {}", ordered.size() + 1, folder.string()));
+            throw outcome::StartupError(
+                fmt::format("migration {} is missing in {}", ordered.size() + 1, folder.string()));
         }
         ordered.push_back(std::move(migration));
     }
@@ -73,20 +77,23 @@ std::vector<Migration> migrations_in(const files::path& folder) {
 using Applied = std::map<std::int64_t, std::string>;  ///< checksums by version
 
 /// What is still to be run; an applied file must not have changed.
-std::vector<Migration> pending(const std::vector<Migration>& all, const Applied& applied, const char* server) {
+std::vector<Migration> pending(const std::vector<Migration>& all, const Applied& applied,
+                               const char* server) {
     std::vector<Migration> left;
     for (const auto& migration : all) {
         const auto done = applied.find(migration.version);
         if (done == applied.end()) {
             left.push_back(migration);
         } else if (done->second != migration.checksum) {
-            throw outcome::StartupError(fmt::format("{}: {} was changed after it was applied; put it back and write a new one",
-                                                    server, migration.name));
+            throw outcome::StartupError(
+                fmt::format("{}: {} was changed after it was applied; put it back and write a new one",
+                            server, migration.name));
         }
     }
     if (!applied.empty() && applied.rbegin()->first > static_cast<std::int64_t>(all.size())) {
-        throw outcome::StartupError(fmt::format("{} has schema version {}, which is newer than this release knows", server,
-                                                applied.rbegin()->first));
+        throw outcome::StartupError(
+            fmt::format("{} has schema version {}, which is newer than this release knows", server,
+                        applied.rbegin()->first));
     }
     return left;
 }
@@ -99,9 +106,11 @@ class PostgresMigrator {
         Applied found;
         session_.transaction([&](postgres::Transaction& transaction) {
             found.clear();
-            if (!transaction.execute_script("select to_regclass('schema_version') is not null").boolean(0, 0)) return;
+            if (!transaction.execute_script("select to_regclass('schema_version') is not null").boolean(0, 0))
+                return;
             const auto rows = transaction.execute_script("select version, checksum from schema_version");
-            for (std::size_t i = 0; i < rows.size(); ++i) found.emplace(rows.integer(i, 0), std::string(rows.text(i, 1)));
+            for (std::size_t i = 0; i < rows.size(); ++i)
+                found.emplace(rows.integer(i, 0), std::string(rows.text(i, 1)));
         });
         return found;
     }
@@ -109,17 +118,20 @@ class PostgresMigrator {
     /// One transaction, under a lock that a second migration waits for.
     void migrate(const std::vector<Migration>& all) {
         session_.transaction([&](postgres::Transaction& transaction) {
-            transaction.execute_script(fmt::format("select pg_advisory_xact_lock(hashtext('{}'))", lock_name));
+            transaction.execute_script(
+                fmt::format("select pg_advisory_xact_lock(hashtext('{}'))", lock_name));
             transaction.execute_script(
                 "create table if not exists schema_version (version bigint primary key, name text not null, "
                 "checksum text not null, applied_at timestamptz not null default now())");
             Applied done;
             const auto rows = transaction.execute_script("select version, checksum from schema_version");
-            for (std::size_t i = 0; i < rows.size(); ++i) done.emplace(rows.integer(i, 0), std::string(rows.text(i, 1)));
+            for (std::size_t i = 0; i < rows.size(); ++i)
+                done.emplace(rows.integer(i, 0), std::string(rows.text(i, 1)));
             for (const auto& migration : pending(all, done, "PostgreSQL")) {
                 transaction.execute_script(migration.sql);
-                transaction.execute_script(fmt::format("insert into schema_version (version, name, checksum) values ({}, '{}', '{}')",
-                                                       migration.version, migration.name, migration.checksum));
+                transaction.execute_script(fmt::format(
+                    "insert into schema_version (version, name, checksum) values ({}, '{}', '{}')",
+                    migration.version, migration.name, migration.checksum));
                 fmt::print("PostgreSQL  {}\n", migration.name);
             }
             set_up_role(transaction);
@@ -129,21 +141,25 @@ class PostgresMigrator {
   private:
     /// The workers' role: no right to change tables, and the settings that keep the order of locks.
     static void set_up_role(postgres::Transaction& transaction) {
-        const auto exists = transaction.execute_script(fmt::format("select from pg_roles where rolname = '{}'", worker_role));
+        const auto exists =
+            transaction.execute_script(fmt::format("select from pg_roles where rolname = '{}'", worker_role));
         if (exists.empty()) transaction.execute_script(fmt::format("create role {} login", worker_role));
-        if (const char* password = std::getenv("CARTWRIGHT_WORKER_PASSWORD"); password != nullptr && *password != '\0') {
+        if (const char* password = std::getenv("CARTWRIGHT_WORKER_PASSWORD");
+            password != nullptr && *password != '\0') {
             const postgres::Statement quote{"quote_password", "select quote_literal($1)"};
             const auto quoted = std::string(transaction.run(quote, {std::string(password)}).text(0, 0));
             transaction.execute_script(fmt::format("alter role {} password {}", worker_role, quoted));
         }
-        const auto database = std::string(transaction.execute_script("select quote_ident(current_database())").text(0, 0));
+        const auto database =
+            std::string(transaction.execute_script("select quote_ident(current_database())").text(0, 0));
         for (const auto& setting : postgres::role_settings) {
-            transaction.execute_script(fmt::format("alter role {} in database {} set {} = '{}'", worker_role, database,
-                                                   setting.name, setting.value));
+            transaction.execute_script(fmt::format("alter role {} in database {} set {} = '{}'", worker_role,
+                                                   database, setting.name, setting.value));
         }
-        transaction.execute_script(fmt::format("grant select, insert, update, delete on all tables in schema public to {0}; "
-                                               "revoke insert, update, delete on schema_version from {0}",
-                                               worker_role));
+        transaction.execute_script(
+            fmt::format("grant select, insert, update, delete on all tables in schema public to {0}; "
+                        "revoke insert, update, delete on schema_version from {0}",
+                        worker_role));
     }
 
     postgres::Session session_;
@@ -164,15 +180,18 @@ class CatalogueMigrator {
 
     void migrate(const std::vector<Migration>& all) {
         if (!admin_.lock(lock_name, std::chrono::seconds(60))) {
-            throw outcome::Unavailable("another migration of MariaDB is under way; wait for it and try again");
+            throw outcome::Unavailable(
+                "another migration of MariaDB is under way; wait for it and try again");
         }
         admin_.execute(
-            "create table if not exists schema_version (version bigint primary key, name varchar(200) not null, "
+            "create table if not exists schema_version (version bigint primary key, name varchar(200) not "
+            "null, "
             "checksum varchar(64) not null, applied_at timestamp not null default current_timestamp)");
         for (const auto& migration : pending(all, applied(), "MariaDB")) {
             admin_.execute(migration.sql);
-            admin_.execute(fmt::format("insert into schema_version (version, name, checksum) values ({}, {}, {})",
-                                       migration.version, admin_.quote(migration.name), admin_.quote(migration.checksum)));
+            admin_.execute(fmt::format(
+                "insert into schema_version (version, name, checksum) values ({}, {}, {})", migration.version,
+                admin_.quote(migration.name), admin_.quote(migration.checksum)));
             fmt::print("MariaDB     {}\n", migration.name);
         }
         admin_.unlock(lock_name);
@@ -191,7 +210,8 @@ class CatalogueMigrator {
 
 void print_status(const char* server, const std::vector<Migration>& all, const Applied& applied) {
     const auto left = pending(all, applied, server);
-    fmt::print("{:<11} schema version {}, {} to be applied\n", server, applied.empty() ? 0 : applied.rbegin()->first, left.size());
+    fmt::print("{:<11} schema version {}, {} to be applied\n", server,
+               applied.empty() ? 0 : applied.rbegin()->first, left.size());
     for (const auto& migration : left) fmt::print("            {}\n", migration.name);
 }
 
@@ -211,9 +231,12 @@ void migrate(const std::string& folder, bool status_only) {
 }  // namespace
 
 void add_migrate(CLI::App& app, int&) {
-    auto* command = app.add_subcommand("migrate", "Bring PostgreSQL and MariaDB to this release's schema; safe to repeat");
-    command->footer("Needs POSTGRES_ADMIN_URL and MARIADB_ADMIN_URL. Sets up the role cartwright_worker, with the password in\n"
-                    "CARTWRIGHT_WORKER_PASSWORD where that is set.");
+    auto* command = app.add_subcommand(
+        "migrate", "Bring PostgreSQL and MariaDB to this release's schema; safe to repeat");
+    command->footer(
+        "Needs POSTGRES_ADMIN_URL and MARIADB_ADMIN_URL. Sets up the role cartwright_worker, with the "
+        "password in\n"
+        "CARTWRIGHT_WORKER_PASSWORD where that is set.");
     auto folder = std::make_shared<std::string>(CARTWRIGHT_MIGRATIONS);
     auto status = std::make_shared<bool>(false);
     command->add_option("--migrations", *folder, "Folder with postgres/ and mariadb/")->capture_default_str();

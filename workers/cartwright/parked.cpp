@@ -28,7 +28,8 @@ std::string header(const Delivery& message, std::string_view name) {
     return {};
 }
 
-/// The worker whose retry queue a replay goes to. A message that the broker itself parked names its queue only.
+/// The worker whose retry queue a replay goes to. A message that the broker itself parked names its queue
+/// only.
 std::string worker_of(const Delivery& message) {
     if (auto worker = header(message, "x-parked-worker"); !worker.empty()) return worker;
     const auto queue = header(message, "x-first-death-queue");
@@ -46,9 +47,10 @@ std::string id_of(const Delivery& message) {
     return "sha:" + crypto::hex(crypto::sha256(message.body)).substr(0, 16);
 }
 
-/// Gets parked messages one after the other without taking them: closing the channel gives them back. Parking has no
-/// delivery limit, so that being looked at costs a message nothing.
-void each_parked(amqp::Control& control, std::size_t limit, const std::function<bool(const Delivery&)>& visit) {
+/// Gets parked messages one after the other without taking them: closing the channel gives them back. Parking
+/// has no delivery limit, so that being looked at costs a message nothing.
+void each_parked(amqp::Control& control, std::size_t limit,
+                 const std::function<bool(const Delivery&)>& visit) {
     const auto there = control.queue_depth("parking");
     if (!there) throw outcome::StartupError("there is no queue `parking`: run `cartwright topology apply`");
     for (std::size_t i = 0; i < std::min<std::size_t>(limit, *there); ++i) {
@@ -103,7 +105,9 @@ std::optional<Delivery> find(amqp::Control& control, const std::string& id) {
 
 Delivery require(amqp::Control& control, const std::string& id) {
     auto found = find(control, id);
-    if (!found) throw outcome::StartupError(fmt::format("nothing is parked under {}; see `cartwright parked list`", id));
+    if (!found)
+        throw outcome::StartupError(
+            fmt::format("nothing is parked under {}; see `cartwright parked list`", id));
     return std::move(*found);
 }
 
@@ -114,10 +118,13 @@ void show(amqp::Control& control, const std::string& id, bool raw) {
         std::fwrite(message.body.data(), 1, message.body.size(), stdout);
         return;
     }
-    fmt::print("id              {}\ntype            {}\ncontent type    {}\n", id_of(message), message.type, message.content_type);
-    if (!message.reply_to.empty()) fmt::print("reply to        {} ({})\n", message.reply_to, message.correlation_id);
+    fmt::print("id              {}\ntype            {}\ncontent type    {}\n", id_of(message), message.type,
+               message.content_type);
+    if (!message.reply_to.empty())
+        fmt::print("reply to        {} ({})\n", message.reply_to, message.correlation_id);
     for (const auto& [key, value] : message.headers) {
-        fmt::print("{:<15} {}\n", key, printable(std::visit([](const auto& held) { return fmt::format("{}", held); }, value)));
+        fmt::print("{:<15} {}\n", key,
+                   printable(std::visit([](const auto& held) { return fmt::format("{}", held); }, value)));
     }
     fmt::print("\n{}\n", printable(message.body));
 }
@@ -126,7 +133,8 @@ amqp::Outgoing replay_of(const Delivery& message, const std::optional<std::strin
     const auto worker = worker_of(message);
     const auto& workers = amqp::workers_with_ladder();
     if (std::find(workers.begin(), workers.end(), worker) == workers.end()) {
-        throw outcome::StartupError(fmt::format("{} does not say which worker it belongs to", id_of(message)));
+        throw outcome::StartupError(
+            fmt::format("{} does not say which worker it belongs to", id_of(message)));
     }
     amqp::Outgoing replay;
     replay.exchange = "retry";
@@ -185,8 +193,9 @@ struct Options {
 void add_parked(CLI::App& app, int&) {
     auto* parked = app.add_subcommand("parked", "Messages that failed for good: look, correct, replay");
     parked->require_subcommand(1);
-    parked->footer("Needs AMQP_URL. Example: take the body out, correct it, send it again:\n"
-                   "  cartwright parked show ID --raw > body.json\n  cartwright parked replay ID --body body.json");
+    parked->footer(
+        "Needs AMQP_URL. Example: take the body out, correct it, send it again:\n"
+        "  cartwright parked show ID --raw > body.json\n  cartwright parked replay ID --body body.json");
     auto options = std::make_shared<Options>();
     parked->add_option("--config", options->config, "The fleet's configuration file");
     auto* listing = parked->add_subcommand("list", "What is parked, and why");

@@ -15,7 +15,8 @@ namespace cartwright::operating {
 inline std::string from_environment(const char* name) {
     const char* value = std::getenv(name);
     if (value == nullptr || *value == '\0') {
-        throw outcome::StartupError(std::string(name) + " is not set; `. .run/env` after `scripts/up`, or set it yourself");
+        throw outcome::StartupError(std::string(name) +
+                                    " is not set; `. .run/env` after `scripts/up`, or set it yourself");
     }
     return value;
 }

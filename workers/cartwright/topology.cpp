@@ -37,18 +37,20 @@ class Broker {
   private:
     http::Response call(const std::string& method, const std::string& path, const std::string& body,
                         const std::set<int>& good) {
-        auto response = client_.request(method, url_ + "/api" + path, body, {{"content-type", "application/json"}},
-                                        std::chrono::seconds(30));
+        auto response = client_.request(method, url_ + "/api" + path, body,
+                                        {{"content-type", "application/json"}}, std::chrono::seconds(30));
         if (good.contains(response.status)) return response;
-        throw outcome::Refused(fmt::format("the management API answered {} to {} {}: {}", response.status, method, path,
-                                           response.body.substr(0, 500)));
+        throw outcome::Refused(fmt::format("the management API answered {} to {} {}: {}", response.status,
+                                           method, path, response.body.substr(0, 500)));
     }
 
     std::string url_;
     http::Client client_;
 };
 
-std::string segment(const std::string& name) { return http::percent_encode(name); }
+std::string segment(const std::string& name) {
+    return http::percent_encode(name);
+}
 
 std::map<std::string, const amqp::Policy*> by_queue(const Topology& topology) {
     std::map<std::string, const amqp::Policy*> policies;
@@ -68,9 +70,12 @@ std::vector<std::string> differences(Broker& broker, const Topology& wanted) {
             continue;
         }
         codec::ManagedValues arguments;
-        if (!exchange.alternate_exchange.empty()) arguments.emplace("alternate-exchange", exchange.alternate_exchange);
-        if (there->second.type != exchange.type || !there->second.durable || there->second.arguments != arguments) {
-            found.push_back(fmt::format("exchange {} has another type or other arguments; delete it and apply again", exchange.name));
+        if (!exchange.alternate_exchange.empty())
+            arguments.emplace("alternate-exchange", exchange.alternate_exchange);
+        if (there->second.type != exchange.type || !there->second.durable ||
+            there->second.arguments != arguments) {
+            found.push_back(fmt::format(
+                "exchange {} has another type or other arguments; delete it and apply again", exchange.name));
         }
     }
     for (const auto& [name, exchange] : exchanges) {
@@ -87,17 +92,23 @@ std::vector<std::string> differences(Broker& broker, const Topology& wanted) {
         const auto there = queues.find(queue.name);
         if (there == queues.end()) {
             found.push_back(fmt::format("queue {} is missing", queue.name));
-        } else if (there->second.arguments != codec::ManagedValues{{"x-queue-type", "quorum"}} || !there->second.durable) {
-            found.push_back(fmt::format("queue {} has another type or other arguments; empty it, delete it and apply again", queue.name));
+        } else if (there->second.arguments != codec::ManagedValues{{"x-queue-type", "quorum"}} ||
+                   !there->second.durable) {
+            found.push_back(fmt::format(
+                "queue {} has another type or other arguments; empty it, delete it and apply again",
+                queue.name));
         } else if (by_queue(wanted).contains(queue.name) && there->second.policy != queue.name) {
-            found.push_back(fmt::format("queue {} is under policy \"{}\" instead of its own", queue.name, there->second.policy));
+            found.push_back(fmt::format("queue {} is under policy \"{}\" instead of its own", queue.name,
+                                        there->second.policy));
         }
     }
     std::set<std::string> bindings;
-    for (const auto& binding : broker.bindings()) bindings.insert(binding.exchange + "\n" + binding.queue + "\n" + binding.routing_key);
+    for (const auto& binding : broker.bindings())
+        bindings.insert(binding.exchange + "\n" + binding.queue + "\n" + binding.routing_key);
     for (const auto& binding : wanted.bindings) {
         if (!bindings.erase(binding.exchange + "\n" + binding.queue + "\n" + binding.routing_key)) {
-            found.push_back(fmt::format("queue {} is not bound to {} with key \"{}\"", binding.queue, binding.exchange, binding.routing_key));
+            found.push_back(fmt::format("queue {} is not bound to {} with key \"{}\"", binding.queue,
+                                        binding.exchange, binding.routing_key));
         }
     }
     std::map<std::string, codec::ManagedPolicy> policies;
@@ -121,7 +132,8 @@ void delete_markers(Broker& broker) {
     }
 }
 
-/// Other versions' markers go first, this version's comes last: no worker starts on a topology that is half made.
+/// Other versions' markers go first, this version's comes last: no worker starts on a topology that is half
+/// made.
 void apply(Broker& broker, const Topology& wanted) {
     const auto marker = amqp::marker_exchange(wanted.version);
     if (differences(broker, wanted).empty()) {
@@ -130,13 +142,16 @@ void apply(Broker& broker, const Topology& wanted) {
     }
     delete_markers(broker);
     for (const auto& exchange : wanted.exchanges) {
-        broker.put("/exchanges/%2F/" + segment(exchange.name), codec::exchange_body(exchange.type, exchange.alternate_exchange));
+        broker.put("/exchanges/%2F/" + segment(exchange.name),
+                   codec::exchange_body(exchange.type, exchange.alternate_exchange));
     }
     // Policies before queues, so that no queue is ever without its limits.
     for (const auto& policy : wanted.policies) {
-        broker.put("/policies/%2F/" + segment(policy.queue), codec::policy_body(policy.queue, policy.definition));
+        broker.put("/policies/%2F/" + segment(policy.queue),
+                   codec::policy_body(policy.queue, policy.definition));
     }
-    for (const auto& queue : wanted.queues) broker.put("/queues/%2F/" + segment(queue.name), codec::queue_body());
+    for (const auto& queue : wanted.queues)
+        broker.put("/queues/%2F/" + segment(queue.name), codec::queue_body());
     for (const auto& binding : wanted.bindings) {
         broker.post(fmt::format("/bindings/%2F/e/{}/q/{}", segment(binding.exchange), segment(binding.queue)),
                     codec::binding_body(binding.routing_key));
@@ -161,8 +176,9 @@ void report_strays(Broker& broker, const Topology& wanted, bool prune) {
             broker.remove("/queues/%2F/" + segment(queue.name) + "?if-empty=true");
             fmt::print("deleted  queue {} of an older version\n", queue.name);
         } else {
-            fmt::print("left     queue {} of an older version, {} messages; --prune deletes it once it is empty\n",
-                       queue.name, queue.messages);
+            fmt::print(
+                "left     queue {} of an older version, {} messages; --prune deletes it once it is empty\n",
+                queue.name, queue.messages);
         }
     }
 }
@@ -171,23 +187,27 @@ int check(Broker& broker, const Topology& wanted) {
     const auto found = differences(broker, wanted);
     for (const auto& difference : found) fmt::print("{}\n", difference);
     if (found.empty()) fmt::print("topology {} is as it should be\n", wanted.version);
-    if (!found.empty()) fmt::print("{} differences; `cartwright topology apply` mends what can be changed\n", found.size());
+    if (!found.empty())
+        fmt::print("{} differences; `cartwright topology apply` mends what can be changed\n", found.size());
     return found.empty() ? 0 : 1;
 }
 
 void show(const Topology& wanted) {
     fmt::print("version {}\n", wanted.version);
-    for (const auto& exchange : wanted.exchanges) fmt::print("exchange  {:<16} {}\n", exchange.name, exchange.type);
+    for (const auto& exchange : wanted.exchanges)
+        fmt::print("exchange  {:<16} {}\n", exchange.name, exchange.type);
     const auto policies = by_queue(wanted);
     for (const auto& queue : wanted.queues) {
         fmt::print("queue     {}\n", queue.name);
         for (const auto& binding : wanted.bindings) {
-            if (binding.queue == queue.name) fmt::print("            from {} key \"{}\"\n", binding.exchange, binding.routing_key);
+            if (binding.queue == queue.name)
+                fmt::print("            from {} key \"{}\"\n", binding.exchange, binding.routing_key);
         }
         const auto policy = policies.find(queue.name);
         if (policy == policies.end()) continue;
         for (const auto& [key, value] : policy->second->definition) {
-            fmt::print("            {} {}\n", key, std::visit([](const auto& held) { return fmt::format("{}", held); }, value));
+            fmt::print("            {} {}\n", key,
+                       std::visit([](const auto& held) { return fmt::format("{}", held); }, value));
         }
     }
 }
@@ -201,7 +221,8 @@ void add_topology(CLI::App& app, int& exit_code) {
     auto prune = std::make_shared<bool>(false);
     topology->add_option("--config", *file, "The fleet's configuration file; its section `topology` counts");
     const auto wanted = [file] { return amqp::describe_topology(load_fleet(*file).topology.settings); };
-    auto* applying = topology->add_subcommand("apply", "Make the broker so; safe to repeat. Needs MANAGEMENT_URL");
+    auto* applying =
+        topology->add_subcommand("apply", "Make the broker so; safe to repeat. Needs MANAGEMENT_URL");
     applying->add_flag("--prune", *prune, "Delete empty queues of older versions");
     applying->callback([wanted, prune] {
         Broker broker(from_environment("MANAGEMENT_URL"));

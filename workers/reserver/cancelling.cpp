@@ -35,8 +35,9 @@ OrderState cancelled_state(const message::OrderCancelled& cancelled) {
 /// The part of `cancelled` that belongs to a seller.
 message::SellerCancellation& part_of(message::OrderCancelled& cancelled, const SellerId& seller_id) {
     auto& sellers = cancelled.sellers;
-    const auto at = std::lower_bound(sellers.begin(), sellers.end(), seller_id,
-                                     [](const auto& part, const SellerId& id) { return part.seller_id < id; });
+    const auto at =
+        std::lower_bound(sellers.begin(), sellers.end(), seller_id,
+                         [](const auto& part, const SellerId& id) { return part.seller_id < id; });
     if (at != sellers.end() && at->seller_id == seller_id) return *at;
     return *sellers.insert(at, {seller_id, {}});
 }
@@ -57,7 +58,8 @@ void Cancelling::lock_orders() {
     const auto rows = transaction_.run(query::lock_orders, {order_ids.str()});
     for (std::size_t i = 0; i < rows.size(); ++i) {
         Known known;
-        known.state = {OrderId(std::string(rows.text(i, 0))), std::string(rows.text(i, 1)), std::string(rows.text(i, 2))};
+        known.state = {OrderId(std::string(rows.text(i, 0))), std::string(rows.text(i, 1)),
+                       std::string(rows.text(i, 2))};
         known.order = order_of(decoder_, known.state);
         auto order_id = known.state.order_id;
         known_.emplace(std::move(order_id), std::move(known));
@@ -82,8 +84,8 @@ void Cancelling::insert_tombstones() {
         reply_tos.add_null();
         correlation_ids.add_null();
     }
-    transaction_.run(query::claim_orders,
-                     {ids.str(), states.str(), hashes.str(), stored.str(), reply_tos.str(), correlation_ids.str()});
+    transaction_.run(query::claim_orders, {ids.str(), states.str(), hashes.str(), stored.str(),
+                                           reply_tos.str(), correlation_ids.str()});
 }
 
 std::set<LineKey> Cancelling::lines() const {
@@ -133,12 +135,14 @@ CancellationOutcome Cancelling::cancel_whole(Known& known, const message::OrderC
             }
             const auto units = release({part.seller_id, cancellation.order_id, line.line_id},
                                        std::numeric_limits<std::int64_t>::max(), cause);
-            if (units > 0) part_of(cancelled, part.seller_id).lines.push_back({line.line_id, line.sku, units});
+            if (units > 0)
+                part_of(cancelled, part.seller_id).lines.push_back({line.line_id, line.sku, units});
             released += units;
         }
     }
     if (!held && released == 0 && dispatched_units(known) > 0) {
-        return refused(fmt::format("order {} has left already: nothing of it is open", cancellation.order_id));
+        return refused(
+            fmt::format("order {} has left already: nothing of it is open", cancellation.order_id));
     }
     known.state = cancelled_state(cancelled);
     known.order.reset();
@@ -153,7 +157,8 @@ CancellationOutcome Cancelling::cancel_lines(Known& known, const message::OrderC
     if (known.state.state == "pending") return refused("a held order can be cancelled as a whole only");
     std::map<LineId, std::int64_t> units;
     for (const auto& line : cancellation.lines) {
-        if (line.quantity <= 0) return refused(fmt::format("line {}: quantity {}", line.line_id, line.quantity));
+        if (line.quantity <= 0)
+            return refused(fmt::format("line {}: quantity {}", line.line_id, line.quantity));
         units[line.line_id] += line.quantity;
     }
     message::OrderCancelled cancelled{cancellation.order_id, cancellation.reason, false, {}};
@@ -165,14 +170,16 @@ CancellationOutcome Cancelling::cancel_lines(Known& known, const message::OrderC
             ++found;
             const auto open = open_units({part.seller_id, cancellation.order_id, line.line_id});
             if (open < asked->second) {
-                return refused(fmt::format("line {}: {} to cancel, {} open", line.line_id, asked->second, open));
+                return refused(
+                    fmt::format("line {}: {} to cancel, {} open", line.line_id, asked->second, open));
             }
             part_of(cancelled, part.seller_id).lines.push_back({line.line_id, line.sku, asked->second});
         }
     }
     if (found < units.size()) return refused("it names a line that the order does not have");
     for (const auto& part : cancelled.sellers) {
-        for (const auto& line : part.lines) release({part.seller_id, cancellation.order_id, line.line_id}, line.quantity, cause);
+        for (const auto& line : part.lines)
+            release({part.seller_id, cancellation.order_id, line.line_id}, line.quantity, cause);
     }
     CancellationOutcome outcome;
     outcome.announced = cancelled_state(cancelled);
@@ -187,8 +194,8 @@ CancellationOutcome Cancelling::repeat_lines(const Known& known, const EventId& 
     outcome.answer = known.state;
     outcome.suffix = event_id.str();
     if (const auto fresh = stored_answers_.find(event_id); fresh != stored_answers_.end()) return outcome;
-    const auto rows =
-        transaction_.run(query::read_items, {Array{}.add(event_id.str()).str(), Array{}.add(claim_item).str()});
+    const auto rows = transaction_.run(query::read_items,
+                                       {Array{}.add(event_id.str()).str(), Array{}.add(claim_item).str()});
     if (!rows.empty() && !rows.is_null(0, 2)) {
         outcome.announced = OrderState{known.state.order_id, "cancelled", std::string(rows.text(0, 2))};
     }
@@ -203,7 +210,8 @@ std::int64_t Cancelling::release(const LineKey& line, std::int64_t units, const 
         if (moved == 0) continue;
         reservation.changed = true;
         released += moved;
-        ledger_.apply({key.seller_id, reservation.sku, key.warehouse}, {MovementKind::release, moved, moved, now(), 0}, cause);
+        ledger_.apply({key.seller_id, reservation.sku, key.warehouse},
+                      {MovementKind::release, moved, moved, now(), 0}, cause);
     }
     return released;
 }

@@ -22,8 +22,9 @@ struct CancellationOutcome {
     bool give_up_claim = false;           ///< nothing was done: it may be asked for again
 };
 
-/// The `orders` row is the claim of a cart and of its whole cancellation: a cancellation that overtakes its cart leaves
-/// the row behind, and the cart is then not reserved. Partial cancellations are claimed by their event.
+/// The `orders` row is the claim of a cart and of its whole cancellation: a cancellation that overtakes its
+/// cart leaves the row behind, and the cart is then not reserved. Partial cancellations are claimed by their
+/// event.
 class Cancelling {
   public:
     Cancelling(postgres::Transaction& transaction, codec::Decoder& decoder, Ledger& ledger)
@@ -52,8 +53,10 @@ class Cancelling {
         bool claimed;
     };
     void insert_tombstones();
-    CancellationOutcome cancel_whole(Known& known, const message::OrderCancellation& cancellation, const Cause& cause);
-    CancellationOutcome cancel_lines(Known& known, const message::OrderCancellation& cancellation, const Cause& cause);
+    CancellationOutcome cancel_whole(Known& known, const message::OrderCancellation& cancellation,
+                                     const Cause& cause);
+    CancellationOutcome cancel_lines(Known& known, const message::OrderCancellation& cancellation,
+                                     const Cause& cause);
     CancellationOutcome repeat_lines(const Known& known, const EventId& event_id);
     std::int64_t release(const LineKey& line, std::int64_t units, const Cause& cause);
     std::int64_t open_units(const LineKey& line);

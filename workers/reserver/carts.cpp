@@ -55,7 +55,9 @@ Batch gather(std::span<const worker::Member> members, const CartLimits& limits) 
     return batch;
 }
 
-bool to_be_checked(const Item& item) { return item.cart != nullptr && item.first && item.well_shaped; }
+bool to_be_checked(const Item& item) {
+    return item.cart != nullptr && item.first && item.well_shaped;
+}
 
 /// The SKUs of carts that would be rejected.
 std::vector<Sku> check_all(Batch& batch) {
@@ -81,7 +83,8 @@ void check(Batch& batch, catalogue::Catalogue& catalogue) {
     const std::vector<Sku> wanted(skus.begin(), skus.end());
     batch.offers = catalogue.offers(wanted);
     if (const auto doubtful = check_all(batch); !doubtful.empty()) {
-        for (auto& [sku, offers] : catalogue.fresh_offers(doubtful)) batch.offers.insert_or_assign(sku, offers);
+        for (auto& [sku, offers] : catalogue.fresh_offers(doubtful))
+            batch.offers.insert_or_assign(sku, offers);
         check_all(batch);
     }
     std::set<SellerId> sellers;
@@ -137,7 +140,8 @@ class Run {
 };
 
 /// The cheapest with enough stock, else the cheapest.
-const catalogue::Offer* Run::choose(const Candidates& candidates, const Sku& sku, std::int64_t quantity) const {
+const catalogue::Offer* Run::choose(const Candidates& candidates, const Sku& sku,
+                                    std::int64_t quantity) const {
     for (const auto* offer : candidates) {
         if (taking_.available({offer->seller_id, sku}) >= quantity) return offer;
     }
@@ -169,8 +173,8 @@ void Run::place_all() {
     }
 }
 
-/// Whoever inserts the row decides. The answer that goes in is the planned one; where the locks show otherwise it is
-/// corrected before the commit.
+/// Whoever inserts the row decides. The answer that goes in is the planned one; where the locks show
+/// otherwise it is corrected before the commit.
 void Run::claim() {
     std::map<OrderId, const Item*> by_id;
     for (const auto& item : batch_.items) {
@@ -192,8 +196,9 @@ void Run::claim() {
             correlation_ids.add_null();
         }
     }
-    const auto rows = transaction_.run(query::claim_orders, {ids.str(), states.str(), hashes.str(), answers.str(),
-                                                             reply_tos.str(), correlation_ids.str()});
+    const auto rows = transaction_.run(
+        query::claim_orders,
+        {ids.str(), states.str(), hashes.str(), answers.str(), reply_tos.str(), correlation_ids.str()});
     for (std::size_t i = 0; i < rows.size(); ++i) claimed_.insert(OrderId(std::string(rows.text(i, 0))));
 }
 
@@ -219,7 +224,8 @@ void Run::reserve() {
     }
     const auto decisions = taking_.take(demands, by_policy, std::move(planned));
     for (std::size_t i = 0; i < placings_.size(); ++i) {
-        states_.insert_or_assign(placings_[i].order.order_id, outcome_of(placings_[i], decisions[i], taking_));
+        states_.insert_or_assign(placings_[i].order.order_id,
+                                 outcome_of(placings_[i], decisions[i], taking_));
     }
     write_changed_states(before);
 }
@@ -236,7 +242,8 @@ void Run::write_changed_states(const std::map<OrderId, OrderState>& inserted) {
         filled_by.add_null();
     }
     if (ids.size() == 0) return;
-    const auto rows = transaction_.run(query::decide_orders, {ids.str(), states.str(), answers.str(), filled_by.str()});
+    const auto rows =
+        transaction_.run(query::decide_orders, {ids.str(), states.str(), answers.str(), filled_by.str()});
     CARTWRIGHT_ASSERT(rows.affected() == ids.size());
 }
 
@@ -259,7 +266,8 @@ void Run::write_held() {
 void Run::read_repeated() {
     std::set<OrderId> repeated;
     for (const auto& item : batch_.items) {
-        if (item.cart != nullptr && !claimed_.contains(item.cart->order_id)) repeated.insert(item.cart->order_id);
+        if (item.cart != nullptr && !claimed_.contains(item.cart->order_id))
+            repeated.insert(item.cart->order_id);
     }
     if (!repeated.empty()) stored_ = read_orders(transaction_, repeated);
 }
@@ -273,9 +281,12 @@ outcome::Verdict Run::tell(const Item& item, std::set<OfferKey>& to_ring) {
     if (claimed_.contains(order_id)) {
         const auto& state = states_.at(order_id);
         if (!item.first) {
-            const auto same = [&](const Item& other) { return other.first && other.cart != nullptr && other.cart->order_id == order_id; };
+            const auto same = [&](const Item& other) {
+                return other.first && other.cart != nullptr && other.cart->order_id == order_id;
+            };
             const auto first = std::find_if(batch_.items.begin(), batch_.items.end(), same);
-            if (first->hash != item.hash) return outcome::Park{"id_conflict", "another cart had this order_id before"};
+            if (first->hash != item.hash)
+                return outcome::Park{"id_conflict", "another cart had this order_id before"};
         } else {
             telling_.order(state, traceparent);
         }
@@ -308,8 +319,12 @@ worker::Result Run::operator()() {
 
 }  // namespace
 
-CartHandler::CartHandler(std::unique_ptr<postgres::Session> session, catalogue::Catalogue& catalogue, Config config)
-    : session_(std::move(session)), catalogue_(catalogue), config_(std::move(config)), decoder_(codec::Limits{}) {}
+CartHandler::CartHandler(std::unique_ptr<postgres::Session> session, catalogue::Catalogue& catalogue,
+                         Config config)
+    : session_(std::move(session)),
+      catalogue_(catalogue),
+      config_(std::move(config)),
+      decoder_(codec::Limits{}) {}
 
 worker::Result CartHandler::handle(std::span<const worker::Member> members) {
     auto batch = gather(members, {config_.lines_max, config_.quantity_max});

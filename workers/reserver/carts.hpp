@@ -11,8 +11,8 @@
 
 namespace cartwright::reserver {
 
-/// Takes cart.submitted; each cart is reserved, held or rejected as its policy says, once, and every repeat gets the
-/// answer that is stored with it. The same order id with other content is parked (`id_conflict`).
+/// Takes cart.submitted; each cart is reserved, held or rejected as its policy says, once, and every repeat
+/// gets the answer that is stored with it. The same order id with other content is parked (`id_conflict`).
 class CartHandler : public worker::Handler {
   public:
     CartHandler(std::unique_ptr<postgres::Session> session, catalogue::Catalogue& catalogue, Config config);

@@ -23,11 +23,13 @@ Rejection objection(const Cart& cart, const CartLine& line, const Offer& offer) 
     }
     if (offer.currency != cart.currency) {
         return reason(line, rejection::currency_mismatch,
-                      fmt::format("seller {} sells it in {}, the cart is in {}", offer.seller_id, offer.currency, cart.currency));
+                      fmt::format("seller {} sells it in {}, the cart is in {}", offer.seller_id,
+                                  offer.currency, cart.currency));
     }
     if (!cart.paid && line.unit_price_minor && *line.unit_price_minor != offer.price_minor) {
-        return reason(line, rejection::price_changed,
-                      fmt::format("it costs {} now, the cart says {}", offer.price_minor, *line.unit_price_minor));
+        return reason(
+            line, rejection::price_changed,
+            fmt::format("it costs {} now, the cart says {}", offer.price_minor, *line.unit_price_minor));
     }
     return {};
 }
@@ -35,7 +37,8 @@ Rejection objection(const Cart& cart, const CartLine& line, const Offer& offer) 
 void check_line(const Cart& cart, const CartLine& line, const std::vector<Offer>& offers, Checked& checked) {
     auto& candidates = checked.candidates.emplace_back();
     if (offers.empty()) {
-        checked.reasons.push_back(reason(line, rejection::unknown_sku, fmt::format("nobody sells SKU {}", line.sku)));
+        checked.reasons.push_back(
+            reason(line, rejection::unknown_sku, fmt::format("nobody sells SKU {}", line.sku)));
         return;
     }
     Rejection first;
@@ -55,8 +58,9 @@ void check_line(const Cart& cart, const CartLine& line, const std::vector<Offer>
                        fmt::format("seller {} does not sell SKU {}", *line.seller_id, line.sku));
     }
     if (candidates.empty()) checked.reasons.push_back(std::move(first));
-    std::stable_sort(candidates.begin(), candidates.end(),
-                     [](const Offer* left, const Offer* right) { return left->price_minor < right->price_minor; });
+    std::stable_sort(candidates.begin(), candidates.end(), [](const Offer* left, const Offer* right) {
+        return left->price_minor < right->price_minor;
+    });
 }
 
 }  // namespace
@@ -64,7 +68,9 @@ void check_line(const Cart& cart, const CartLine& line, const std::vector<Offer>
 std::vector<Rejection> check_shape(const Cart& cart, const CartLimits& limits) {
     if (cart.lines.empty()) return {{{}, {}, rejection::empty_cart, "the cart has no lines"}};
     if (cart.lines.size() > limits.lines_max) {
-        return {{{}, {}, rejection::too_many_lines,
+        return {{{},
+                 {},
+                 rejection::too_many_lines,
                  fmt::format("{} lines; at most {} are taken", cart.lines.size(), limits.lines_max)}};
     }
     std::vector<Rejection> reasons;
@@ -74,8 +80,9 @@ std::vector<Rejection> check_shape(const Cart& cart, const CartLimits& limits) {
             reasons.push_back(reason(line, rejection::repeated_line_id, "another line has the same line_id"));
         }
         if (line.quantity <= 0 || line.quantity > limits.quantity_max) {
-            reasons.push_back(reason(line, rejection::quantity_invalid,
-                                     fmt::format("quantity {}; from 1 to {} is taken", line.quantity, limits.quantity_max)));
+            reasons.push_back(reason(
+                line, rejection::quantity_invalid,
+                fmt::format("quantity {}; from 1 to {} is taken", line.quantity, limits.quantity_max)));
         }
     }
     return reasons;
@@ -89,10 +96,16 @@ Checked check_against(const Cart& cart, const OffersBySku& offers) {
 
 Rejection unsellable(const Offer& offer) {
     if (!offer.seller_active) {
-        return {{}, offer.sku, rejection::seller_suspended, fmt::format("seller {} is suspended", offer.seller_id)};
+        return {{},
+                offer.sku,
+                rejection::seller_suspended,
+                fmt::format("seller {} is suspended", offer.seller_id)};
     }
     if (!offer.active) {
-        return {{}, offer.sku, rejection::offer_inactive, fmt::format("seller {} no longer offers it", offer.seller_id)};
+        return {{},
+                offer.sku,
+                rejection::offer_inactive,
+                fmt::format("seller {} no longer offers it", offer.seller_id)};
     }
     return {};
 }

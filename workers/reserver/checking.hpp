@@ -16,7 +16,8 @@ using OffersBySku = std::unordered_map<Sku, catalogue::Offers>;
 /// What a cart's lines may be served by; one entry a line, in order, or reasons why the cart can't be taken.
 struct Checked {
     std::vector<Rejection> reasons;
-    /// The offers that may serve a line, cheapest first, then by seller id: one where the line names its seller.
+    /// The offers that may serve a line, cheapest first, then by seller id: one where the line names its
+    /// seller.
     std::vector<std::vector<const catalogue::Offer*>> candidates;
 };
 
@@ -28,7 +29,8 @@ struct CartLimits {
 /// What is wrong with a cart whatever the catalogue says.
 std::vector<Rejection> check_shape(const Cart& cart, const CartLimits& limits);
 
-/// A paid cart is not rejected for its price. `offers` has an entry for every SKU of the cart and outlives the result.
+/// A paid cart is not rejected for its price. `offers` has an entry for every SKU of the cart and outlives
+/// the result.
 Checked check_against(const Cart& cart, const OffersBySku& offers);
 
 /// May this offer still be sold? The code and detail of the reason why not; an empty code when it may.

@@ -30,20 +30,27 @@ struct Config {
         binder.section("carts", carts, "The lane of carts.");
         binder.section("movements", movements, "The lane of stock movements and cancellations.");
         binder.field("lines_max", lines_max, {1, 10'000}, "A cart with more lines is rejected.");
-        binder.field("quantity_max", quantity_max, {1, 1'000'000}, "A line that asks for more units is rejected.");
+        binder.field("quantity_max", quantity_max, {1, 1'000'000},
+                     "A line that asks for more units is rejected.");
         binder.field("clock_ahead_max_ms", clock_ahead_max, {0, 86'400'000},
                      "A movement that happened further in the future is rejected.");
-        binder.field("default_warehouse", default_warehouse, "Where a SKU lies of which nothing is known yet.");
-        binder.choice("fill_order", fill_order,
-                      {{"oldest_first", stock::FillOrder::oldest_first},
-                       {"fillable_first", stock::FillOrder::fillable_first}},
-                      "Which held carts new stock goes to: the oldest keeps its place, or whoever can be filled.");
-        binder.field("fill_orders_max", fill_orders_max, {1, 1'000}, "Held carts that one transaction looks at.");
+        binder.field("default_warehouse", default_warehouse,
+                     "Where a SKU lies of which nothing is known yet.");
+        binder.choice(
+            "fill_order", fill_order,
+            {{"oldest_first", stock::FillOrder::oldest_first},
+             {"fillable_first", stock::FillOrder::fillable_first}},
+            "Which held carts new stock goes to: the oldest keeps its place, or whoever can be filled.");
+        binder.field("fill_orders_max", fill_orders_max, {1, 1'000},
+                     "Held carts that one transaction looks at.");
         binder.field("shortfall_orders_max", shortfall_orders_max, {1, 1'000},
                      "Orders that a shortfall's announcement names.");
-        binder.field("events_per_message_max", events_per_message_max, {1, 1'000}, "Events in one message to the next worker.");
-        binder.field("bytes_per_message_max", bytes_per_message_max, {1'024, 67'108'864}, "Bytes of one such message.");
-        binder.field("public_events", public_events, "Publish every order's and position's change to exchange `events`.");
+        binder.field("events_per_message_max", events_per_message_max, {1, 1'000},
+                     "Events in one message to the next worker.");
+        binder.field("bytes_per_message_max", bytes_per_message_max, {1'024, 67'108'864},
+                     "Bytes of one such message.");
+        binder.field("public_events", public_events,
+                     "Publish every order's and position's change to exchange `events`.");
     }
 };
 

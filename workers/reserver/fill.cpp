@@ -21,8 +21,12 @@ constexpr const char* source = "cartwright/reserver/fill";
 
 }  // namespace
 
-FillHandler::FillHandler(std::unique_ptr<postgres::Session> session, catalogue::Catalogue& catalogue, Config config)
-    : session_(std::move(session)), catalogue_(catalogue), config_(std::move(config)), decoder_(codec::Limits{}) {}
+FillHandler::FillHandler(std::unique_ptr<postgres::Session> session, catalogue::Catalogue& catalogue,
+                         Config config)
+    : session_(std::move(session)),
+      catalogue_(catalogue),
+      config_(std::move(config)),
+      decoder_(codec::Limits{}) {}
 
 worker::Result FillHandler::handle(std::span<const worker::Member> batch) {
     worker::Result result;
@@ -30,7 +34,8 @@ worker::Result FillHandler::handle(std::span<const worker::Member> batch) {
     for (const auto& member : batch) {
         const auto* doorbell = std::get_if<message::StockFill>(&member.event.payload);
         if (doorbell == nullptr) {
-            result.verdicts.push_back(outcome::Park{"unknown_type", "the fill queue takes cartwright.stock.fill.v1 only"});
+            result.verdicts.push_back(
+                outcome::Park{"unknown_type", "the fill queue takes cartwright.stock.fill.v1 only"});
             continue;
         }
         Walk walk;
@@ -55,7 +60,8 @@ void FillHandler::publish_again(const std::string& doorbell, Telling& telling) {
         filled.clear();
         const auto rows = transaction.run(query::read_filled, {doorbell});
         for (std::size_t i = 0; i < rows.size(); ++i) {
-            filled.push_back({OrderId(std::string(rows.text(i, 0))), std::string(rows.text(i, 1)), std::string(rows.text(i, 2))});
+            filled.push_back({OrderId(std::string(rows.text(i, 0))), std::string(rows.text(i, 1)),
+                              std::string(rows.text(i, 2))});
             if (const auto order = order_of(decoder_, filled.back())) add_offers(*order, offers);
         }
         rung = Telling(config_);
@@ -72,8 +78,8 @@ FillHandler::Page FillHandler::read_page(Transaction& transaction, const Walk& w
         skus.add(offer.sku.str());
     }
     const auto limit = std::to_string(config_.fill_orders_max);
-    const auto rows =
-        transaction.run(query::read_held, {sellers.str(), skus.str(), walk.after_time, walk.after_order, limit});
+    const auto rows = transaction.run(query::read_held,
+                                      {sellers.str(), skus.str(), walk.after_time, walk.after_order, limit});
     Page page;
     for (std::size_t i = 0; i < rows.size(); ++i) page.orders.emplace_back(std::string(rows.text(i, 1)));
     if (!rows.empty()) {
@@ -92,7 +98,8 @@ std::vector<FillHandler::Held> FillHandler::lock_held(Transaction& transaction, 
     const auto rows = transaction.run(query::lock_orders, {ids.str()});
     std::map<OrderId, Held> by_id;
     for (std::size_t i = 0; i < rows.size(); ++i) {
-        const OrderState state{OrderId(std::string(rows.text(i, 0))), std::string(rows.text(i, 1)), std::string(rows.text(i, 2))};
+        const OrderState state{OrderId(std::string(rows.text(i, 0))), std::string(rows.text(i, 1)),
+                               std::string(rows.text(i, 2))};
         if (state.state != "pending") continue;
         Held held{place(std::move(*order_of(decoder_, state)), now(), source), {}, {}};
         if (!rows.is_null(i, 3)) held.reply_to = rows.text(i, 3);
@@ -101,7 +108,8 @@ std::vector<FillHandler::Held> FillHandler::lock_held(Transaction& transaction, 
     }
     std::vector<Held> ordered;
     for (const auto& order_id : page.orders) {
-        if (auto found = by_id.find(order_id); found != by_id.end()) ordered.push_back(std::move(found->second));
+        if (auto found = by_id.find(order_id); found != by_id.end())
+            ordered.push_back(std::move(found->second));
     }
     return ordered;
 }
@@ -117,10 +125,12 @@ std::vector<Rejection> FillHandler::unsellable_lines(const Order& order) {
         for (const auto& part : order.sellers) {
             for (const auto& line : part.lines) {
                 const auto& known = *offers.at(line.sku);
-                const auto offer = std::find_if(known.begin(), known.end(),
-                                                [&](const auto& one) { return one.seller_id == part.seller_id; });
-                auto reason = offer == known.end() ? Rejection{{}, line.sku, rejection::unknown_sku, "it is no longer offered"}
-                                                   : unsellable(*offer);
+                const auto offer = std::find_if(known.begin(), known.end(), [&](const auto& one) {
+                    return one.seller_id == part.seller_id;
+                });
+                auto reason = offer == known.end()
+                                  ? Rejection{{}, line.sku, rejection::unknown_sku, "it is no longer offered"}
+                                  : unsellable(*offer);
                 if (reason.code.empty()) continue;
                 reason.line_id = line.line_id;
                 reasons.push_back(std::move(reason));
@@ -180,7 +190,8 @@ void FillHandler::fill_page(Walk& walk, Telling& telling) {
             if (blocked[i]) next.blocked.insert(by_index[i]);
         }
         const auto nothing_left = [&](const OfferKey& offer) {
-            const bool kept = config_.fill_order == stock::FillOrder::oldest_first && next.blocked.contains(offer);
+            const bool kept =
+                config_.fill_order == stock::FillOrder::oldest_first && next.blocked.contains(offer);
             return kept || taking.available(offer) <= 0;
         };
         next.ended = next.ended || std::all_of(walk.offers.begin(), walk.offers.end(), nothing_left);
@@ -198,7 +209,8 @@ void FillHandler::write(Transaction& transaction, const std::string& doorbell, c
     for (std::size_t i = 0; i < held.size(); ++i) {
         if (decided[i].state.empty()) continue;
         by_id.emplace(decided[i].order_id, i);
-        for (const auto& line : held[i].placing.demand.lines) no_longer_held.insert({line.offer, decided[i].order_id});
+        for (const auto& line : held[i].placing.demand.lines)
+            no_longer_held.insert({line.offer, decided[i].order_id});
         telling.order(decided[i], {});
         telling.answer(held[i].reply_to, held[i].correlation_id, decided[i]);
     }
@@ -210,7 +222,8 @@ void FillHandler::write(Transaction& transaction, const std::string& doorbell, c
         answers.add(decided[index].answer);
         filled_by.add(doorbell);
     }
-    const auto rows = transaction.run(query::decide_orders, {ids.str(), states.str(), answers.str(), filled_by.str()});
+    const auto rows =
+        transaction.run(query::decide_orders, {ids.str(), states.str(), answers.str(), filled_by.str()});
     CARTWRIGHT_ASSERT(rows.affected() == by_id.size());
     Array sellers, skus, orders;
     for (const auto& [offer, order_id] : no_longer_held) {

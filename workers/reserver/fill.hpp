@@ -1,4 +1,5 @@
-// Held carts get what they wait for: a doorbell says that stock has risen, and bounded transactions give it out.
+// Held carts get what they wait for: a doorbell says that stock has risen, and bounded transactions give it
+// out.
 #pragma once
 
 #include <memory>
@@ -16,8 +17,8 @@
 
 namespace cartwright::reserver {
 
-/// Takes stock.fill. Repeats bounded transactions until nothing more can be filled. Orders keep the id of the doorbell
-/// that filled them: a redelivered doorbell first publishes those again. Never rings itself.
+/// Takes stock.fill. Repeats bounded transactions until nothing more can be filled. Orders keep the id of the
+/// doorbell that filled them: a redelivered doorbell first publishes those again. Never rings itself.
 class FillHandler : public worker::Handler {
   public:
     FillHandler(std::unique_ptr<postgres::Session> session, catalogue::Catalogue& catalogue, Config config);

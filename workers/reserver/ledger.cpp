@@ -56,8 +56,8 @@ void Ledger::lock_reservations(const std::set<LineKey>& lines) {
     for (std::size_t i = 0; i < rows.size(); ++i) {
         ReservationKey key{id<SellerId>(rows, i, 0), id<OrderId>(rows, i, 1), id<LineId>(rows, i, 2),
                            id<WarehouseId>(rows, i, 3)};
-        const stock::Reservation now{rows.integer(i, 5), rows.integer(i, 6), rows.integer(i, 7), rows.integer(i, 8),
-                                     rows.integer(i, 9)};
+        const stock::Reservation now{rows.integer(i, 5), rows.integer(i, 6), rows.integer(i, 7),
+                                     rows.integer(i, 8), rows.integer(i, 9)};
         reservations_.emplace(std::move(key), LockedReservation{id<Sku>(rows, i, 4), now, false});
     }
 }
@@ -81,7 +81,8 @@ std::set<OfferKey> Ledger::without_positions(const std::set<OfferKey>& offers) {
         skus.add(offer.sku.str());
     }
     const auto rows = transaction_.run(query::read_positions, {sellers.str(), skus.str()});
-    for (std::size_t i = 0; i < rows.size(); ++i) missing.erase({id<SellerId>(rows, i, 0), id<Sku>(rows, i, 1)});
+    for (std::size_t i = 0; i < rows.size(); ++i)
+        missing.erase({id<SellerId>(rows, i, 0), id<Sku>(rows, i, 1)});
     return missing;
 }
 
@@ -105,10 +106,12 @@ void Ledger::lock_positions(const std::set<OfferKey>& offers) {
     }
     const auto rows = transaction_.run(query::lock_positions, {sellers.str(), skus.str()});
     for (std::size_t i = 0; i < rows.size(); ++i) {
-        stock::Position position{rows.integer(i, 3), rows.integer(i, 4), rows.integer(i, 5), rows.integer(i, 6), {}};
+        stock::Position position{
+            rows.integer(i, 3), rows.integer(i, 4), rows.integer(i, 5), rows.integer(i, 6), {}};
         if (!rows.is_null(i, 7)) position.counted_at = timestamp_of(rows.text(i, 7));
-        positions_.emplace(PositionKey{id<SellerId>(rows, i, 0), id<Sku>(rows, i, 1), id<WarehouseId>(rows, i, 2)},
-                           LockedPosition{position, position});
+        positions_.emplace(
+            PositionKey{id<SellerId>(rows, i, 0), id<Sku>(rows, i, 1), id<WarehouseId>(rows, i, 2)},
+            LockedPosition{position, position});
     }
 }
 
@@ -154,8 +157,9 @@ void Ledger::write_reservations() {
         returned.add(reservation.now.returned);
     }
     if (sellers.size() == 0) return;
-    const auto rows = transaction_.run(query::set_reservations, {sellers.str(), orders.str(), lines.str(), warehouses.str(),
-                                                                 open.str(), dispatched.str(), released.str(), returned.str()});
+    const auto rows = transaction_.run(
+        query::set_reservations, {sellers.str(), orders.str(), lines.str(), warehouses.str(), open.str(),
+                                  dispatched.str(), released.str(), returned.str()});
     CARTWRIGHT_ASSERT(rows.affected() == sellers.size());
 }
 
@@ -177,15 +181,16 @@ void Ledger::write_positions() {
         }
     }
     if (sellers.size() == 0) return;
-    const auto rows =
-        transaction_.run(query::set_positions, {sellers.str(), skus.str(), warehouses.str(), on_hand.str(), reserved.str(),
-                                                shortfall.str(), version.str(), counted_at.str()});
+    const auto rows = transaction_.run(
+        query::set_positions, {sellers.str(), skus.str(), warehouses.str(), on_hand.str(), reserved.str(),
+                               shortfall.str(), version.str(), counted_at.str()});
     CARTWRIGHT_ASSERT(rows.affected() == sellers.size());
 }
 
 void Ledger::write_rows() {
     if (rows_.empty()) return;
-    Array seller, sku, warehouse, version, kind, on_hand, reserved, shortfall, cause, order, source, reason, at;
+    Array seller, sku, warehouse, version, kind, on_hand, reserved, shortfall, cause, order, source, reason,
+        at;
     for (const auto& row : rows_) {
         seller.add(row.key.seller_id.str());
         sku.add(row.key.sku.str());
@@ -202,8 +207,9 @@ void Ledger::write_rows() {
         at.add(to_rfc3339(row.occurred_at));
     }
     const auto rows = transaction_.run(
-        query::insert_events, {seller.str(), sku.str(), warehouse.str(), version.str(), kind.str(), on_hand.str(),
-                               reserved.str(), shortfall.str(), cause.str(), order.str(), source.str(), reason.str(), at.str()});
+        query::insert_events,
+        {seller.str(), sku.str(), warehouse.str(), version.str(), kind.str(), on_hand.str(), reserved.str(),
+         shortfall.str(), cause.str(), order.str(), source.str(), reason.str(), at.str()});
     CARTWRIGHT_ASSERT(rows.affected() == rows_.size());
 }
 
@@ -216,13 +222,15 @@ std::vector<message::StockChanged> Ledger::positions() const {
     return result;
 }
 
-std::vector<message::StockShortfall> Ledger::shortfalls(std::size_t orders_max) {
+std::vector<message::StockShortfall> Ledger::shortfalls(std::size_t orders_max, bool again) {
     std::vector<message::StockShortfall> result;
     for (const auto& [key, position] : positions_) {
-        if (position.now.shortfall <= position.before.shortfall) continue;
+        const bool grown = position.now.shortfall > position.before.shortfall;
+        if (!grown && !(again && position.now.shortfall > 0)) continue;
         message::StockShortfall shortfall{key, position.now.shortfall, position.now.version, {}};
-        const auto rows = transaction_.run(query::newest_promised, {key.seller_id.str(), key.sku.str(), key.warehouse.str(),
-                                                                    std::to_string(orders_max)});
+        const auto rows = transaction_.run(
+            query::newest_promised,
+            {key.seller_id.str(), key.sku.str(), key.warehouse.str(), std::to_string(orders_max)});
         std::int64_t missing = position.now.shortfall;
         for (std::size_t i = 0; i < rows.size() && missing > 0; ++i) {
             if (rows.integer(i, 1) == 0) continue;

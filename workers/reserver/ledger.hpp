@@ -64,7 +64,8 @@ class Ledger {
     void lock_positions(const std::set<OfferKey>& offers);
     bool has(const PositionKey& key) const { return positions_.contains(key); }
 
-    /// Folds one change into a position and appends its ledger row; false when it is a request that can't be granted.
+    /// Folds one change into a position and appends its ledger row; false when it is a request that can't be
+    /// granted.
     bool apply(const PositionKey& key, stock::Change change, const Cause& cause);
 
     /// Writes reservations, positions and ledger rows.
@@ -72,8 +73,9 @@ class Ledger {
 
     /// Every locked position, as it is now.
     std::vector<message::StockChanged> positions() const;
-    /// Positions whose shortfall has grown, with the newest orders that it hits.
-    std::vector<message::StockShortfall> shortfalls(std::size_t orders_max);
+    /// Positions whose shortfall has grown, with the newest orders that it hits; with `again` every position
+    /// that has one: whoever was to announce it may have died.
+    std::vector<message::StockShortfall> shortfalls(std::size_t orders_max, bool again);
 
   private:
     struct Row {

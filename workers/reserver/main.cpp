@@ -14,19 +14,23 @@ int main(int argc, char** argv) {
             return std::make_unique<reserver::CartHandler>(program.postgres_session(lane), catalogue, config);
         };
         const auto movements = [&](const char* lane) {
-            return std::make_unique<reserver::MovementHandler>(program.postgres_session(lane), catalogue, config);
+            return std::make_unique<reserver::MovementHandler>(program.postgres_session(lane), catalogue,
+                                                               config);
         };
         program.lane({"carts", {"reserver.carts"}, config.carts.prefetch, config.carts.members_max},
                      [&] { return carts("carts"); });
-        program.lane({"movements", {"reserver.movements"}, config.movements.prefetch, config.movements.members_max},
-                     [&] { return movements("movements"); });
+        program.lane(
+            {"movements", {"reserver.movements"}, config.movements.prefetch, config.movements.members_max},
+            [&] { return movements("movements"); });
         program.lane({"fill", {"reserver.fill"}, 32, 32}, [&] {
-            return std::make_unique<reserver::FillHandler>(program.postgres_session("fill"), catalogue, config);
+            return std::make_unique<reserver::FillHandler>(program.postgres_session("fill"), catalogue,
+                                                           config);
         });
         program.lane({"retries", {program.retry_queue()}, 32, 32}, [&] {
             return std::make_unique<reserver::RetryHandler>(
                 carts("retries"), movements("retries"),
-                std::make_unique<reserver::FillHandler>(program.postgres_session("retries"), catalogue, config));
+                std::make_unique<reserver::FillHandler>(program.postgres_session("retries"), catalogue,
+                                                        config));
         });
     });
 }

@@ -28,24 +28,28 @@ bool concerns_order(MovementKind kind) {
 }
 
 /// What is wrong with a movement whatever the stock; an empty code when nothing is.
-message::MovementResult check(const Movement& movement, std::size_t index, const Config& config, Timestamp time) {
+message::MovementResult check(const Movement& movement, std::size_t index, const Config& config,
+                              Timestamp time) {
     const auto refuse = [&](const char* code, std::string detail) {
         return message::MovementResult{index, false, code, std::move(detail)};
     };
     const bool may_be_zero = movement.kind == MovementKind::count;
     const bool may_be_negative = movement.kind == MovementKind::adjustment;
     const auto least = may_be_negative ? -quantity_max : std::int64_t{may_be_zero ? 0 : 1};
-    if (movement.quantity < least || movement.quantity > quantity_max || (movement.quantity == 0 && !may_be_zero)) {
+    if (movement.quantity < least || movement.quantity > quantity_max ||
+        (movement.quantity == 0 && !may_be_zero)) {
         return refuse("quantity_invalid", fmt::format("quantity {}", movement.quantity));
     }
     if (movement.occurred_at > time + config.clock_ahead_max) {
-        return refuse("clock_ahead", fmt::format("occurred_at {} lies in the future", to_rfc3339(movement.occurred_at)));
+        return refuse("clock_ahead",
+                      fmt::format("occurred_at {} lies in the future", to_rfc3339(movement.occurred_at)));
     }
     if (movement.kind == MovementKind::adjustment && movement.reason.empty()) {
         return refuse("reason_missing", "an adjustment needs a reason");
     }
     if (concerns_order(movement.kind)) {
-        if (movement.order_id.empty() || movement.line_id.empty()) return refuse("order_missing", "order_id and line_id are needed");
+        if (movement.order_id.empty() || movement.line_id.empty())
+            return refuse("order_missing", "order_id and line_id are needed");
     } else if (movement.sku.empty() || movement.warehouse.empty()) {
         return refuse("position_missing", "sku and warehouse are needed");
     }
@@ -65,10 +69,13 @@ struct Item {
 
 std::int64_t move(MovementKind kind, stock::Reservation& reservation, std::int64_t units) {
     if (kind == MovementKind::dispatch) return stock::dispatch(reservation, units);
-    return kind == MovementKind::release ? stock::release(reservation, units) : stock::restock(reservation, units);
+    return kind == MovementKind::release ? stock::release(reservation, units)
+                                         : stock::restock(reservation, units);
 }
 
-std::string item_key(std::size_t index) { return fmt::format("movement/{}", index); }
+std::string item_key(std::size_t index) {
+    return fmt::format("movement/{}", index);
+}
 
 /// One run of the transaction.
 class Run {
@@ -94,9 +101,10 @@ class Run {
     void lock();
     void make_positions(const std::set<OfferKey>& offers);
     void fold(Item& item);
-    message::MovementResult fold(const Item& item, const Movement& movement, std::size_t index, std::string& later);
-    message::MovementResult fold_order_movement(const Movement& movement, std::size_t index, const Cause& cause,
-                                                std::string& later);
+    message::MovementResult fold(const Item& item, const Movement& movement, std::size_t index,
+                                 std::string& later);
+    message::MovementResult fold_order_movement(const Movement& movement, std::size_t index,
+                                                const Cause& cause, std::string& later);
     void give_up_claims();
     void look_for_held();
     outcome::Verdict tell(const Item& item);
@@ -169,8 +177,8 @@ void Run::claim() {
     }
 }
 
-/// Orders, then reservations, then positions: every position of whatever is touched, so that a rise of stock and a cart
-/// that comes back short always meet on a row.
+/// Orders, then reservations, then positions: every position of whatever is touched, so that a rise of stock
+/// and a cart that comes back short always meet on a row.
 void Run::lock() {
     for (auto& item : items_) {
         if (item.cancellation != nullptr) {
@@ -180,11 +188,13 @@ void Run::lock() {
     cancelling_.lock_orders();
     std::set<LineKey> lines = cancelling_.lines();
     each_movement([&](Item&, const Movement& movement, std::size_t) {
-        if (concerns_order(movement.kind)) lines.insert({movement.seller_id, movement.order_id, movement.line_id});
+        if (concerns_order(movement.kind))
+            lines.insert({movement.seller_id, movement.order_id, movement.line_id});
     });
     ledger_.lock_reservations(lines);
     for (const auto& line : lines) {
-        for (const auto* reservation : ledger_.of_line(line)) touched_.insert({line.seller_id, reservation->second.sku});
+        for (const auto* reservation : ledger_.of_line(line))
+            touched_.insert({line.seller_id, reservation->second.sku});
     }
     std::set<OfferKey> named;
     each_movement([&](Item&, const Movement& movement, std::size_t) {
@@ -195,8 +205,8 @@ void Run::lock() {
     ledger_.lock_positions(touched_);
 }
 
-/// A position that is named for the first time is made, if the catalogue knows its offer; with the first position of an
-/// offer comes one in the default warehouse, on which a cart that found none waits too.
+/// A position that is named for the first time is made, if the catalogue knows its offer; with the first
+/// position of an offer comes one in the default warehouse, on which a cart that found none waits too.
 void Run::make_positions(const std::set<OfferKey>& offers) {
     const auto bare = ledger_.without_positions(offers);
     std::vector<Sku> skus;
@@ -218,7 +228,8 @@ void Run::make_positions(const std::set<OfferKey>& offers) {
             return;
         }
         wanted.insert({offer.seller_id, offer.sku, movement.warehouse});
-        if (bare.contains(offer)) wanted.insert({offer.seller_id, offer.sku, WarehouseId(config_.default_warehouse)});
+        if (bare.contains(offer))
+            wanted.insert({offer.seller_id, offer.sku, WarehouseId(config_.default_warehouse)});
     });
     ledger_.insert_positions(wanted);
 }
@@ -226,7 +237,8 @@ void Run::make_positions(const std::set<OfferKey>& offers) {
 void Run::fold(Item& item) {
     if (item.cancellation != nullptr) {
         const auto& envelope = item.member->event.envelope;
-        item.cancelled = cancelling_.fold(*item.cancellation, envelope.id, envelope.source, item.claimed.front());
+        item.cancelled =
+            cancelling_.fold(*item.cancellation, envelope.id, envelope.source, item.claimed.front());
         return;
     }
     if (item.moved == nullptr) return;
@@ -236,25 +248,29 @@ void Run::fold(Item& item) {
     }
 }
 
-message::MovementResult Run::fold(const Item& item, const Movement& movement, std::size_t index, std::string& later) {
+message::MovementResult Run::fold(const Item& item, const Movement& movement, std::size_t index,
+                                  std::string& later) {
     const auto& envelope = item.member->event.envelope;
     const Cause cause{envelope.id.str(), envelope.source, movement.order_id, movement.reason};
     if (concerns_order(movement.kind)) return fold_order_movement(movement, index, cause, later);
     const PositionKey key{movement.seller_id, movement.sku, movement.warehouse};
-    if (ledger_.apply(key, {movement.kind, movement.quantity, 0, movement.occurred_at, 0}, cause)) return {index, true, {}, {}};
-    return {index, false, "below_zero", fmt::format("there are fewer than {} to take away", -movement.quantity)};
+    if (ledger_.apply(key, {movement.kind, movement.quantity, 0, movement.occurred_at, 0}, cause))
+        return {index, true, {}, {}};
+    return {index, false, "below_zero",
+            fmt::format("there are fewer than {} to take away", -movement.quantity)};
 }
 
-/// The reservation moves first, by what is still open, then the position by exactly what moved. A dispatch of more than
-/// is open has left all the same: the rest comes off the shelf where the line was promised.
-message::MovementResult Run::fold_order_movement(const Movement& movement, std::size_t index, const Cause& cause,
-                                                 std::string& later) {
+/// The reservation moves first, by what is still open, then the position by exactly what moved. A dispatch of
+/// more than is open has left all the same: the rest comes off the shelf where the line was promised.
+message::MovementResult Run::fold_order_movement(const Movement& movement, std::size_t index,
+                                                 const Cause& cause, std::string& later) {
     auto reservations = ledger_.of_line({movement.seller_id, movement.order_id, movement.line_id});
     std::erase_if(reservations, [&](const auto* one) {
         return !movement.warehouse.empty() && one->first.warehouse != movement.warehouse;
     });
     if (reservations.empty()) {
-        later = fmt::format("nothing is reserved for line {} of order {} (yet)", movement.line_id, movement.order_id);
+        later = fmt::format("nothing is reserved for line {} of order {} (yet)", movement.line_id,
+                            movement.order_id);
         return {index, false, "unknown_line", later};
     }
     std::int64_t open = 0;
@@ -267,10 +283,12 @@ message::MovementResult Run::fold_order_movement(const Movement& movement, std::
         return {index, false, "not_open", fmt::format("{} to release, {} open", movement.quantity, open)};
     }
     if (movement.kind == MovementKind::restock && returnable < movement.quantity) {
-        return {index, false, "not_dispatched", fmt::format("{} to return, {} out", movement.quantity, returnable)};
+        return {index, false, "not_dispatched",
+                fmt::format("{} to return, {} out", movement.quantity, returnable)};
     }
     auto left = movement.quantity;
-    const auto rest_of_dispatch = movement.kind == MovementKind::dispatch ? std::max<std::int64_t>(0, left - open) : 0;
+    const auto rest_of_dispatch =
+        movement.kind == MovementKind::dispatch ? std::max<std::int64_t>(0, left - open) : 0;
     left -= rest_of_dispatch;
     for (auto* one : reservations) {
         auto& [key, reservation] = *one;
@@ -287,7 +305,8 @@ message::MovementResult Run::fold_order_movement(const Movement& movement, std::
     return {index, true, {}, {}};
 }
 
-/// What was not done may be asked for again; a copy in the same batch says the same as the one that held the claim.
+/// What was not done may be asked for again; a copy in the same batch says the same as the one that held the
+/// claim.
 void Run::give_up_claims() {
     std::map<Claim, message::MovementResult> given_up;
     each_item_index([&](Item& item, std::size_t index) {
@@ -339,13 +358,15 @@ outcome::Verdict Run::tell(const Item& item) {
         return cancelled.verdict;
     }
     if (item.moved == nullptr) {
-        return outcome::Park{"unknown_type", "the movements queue takes stock.moved and order.cancellation only"};
+        return outcome::Park{"unknown_type",
+                             "the movements queue takes stock.moved and order.cancellation only"};
     }
     if (!item.later.empty()) return outcome::Later{item.later};
     std::string refused;
     for (const auto& result : item.results) {
         if (result.applied) continue;
-        refused += fmt::format("{}movement {}: {}: {}", refused.empty() ? "" : "; ", result.index, result.code, result.detail);
+        refused += fmt::format("{}movement {}: {}: {}", refused.empty() ? "" : "; ", result.index,
+                               result.code, result.detail);
     }
     if (!refused.empty()) return outcome::Park{"movement_rejected", std::move(refused)};
     telling_.answer(*item.member, message::StockApplied{envelope.id, item.results});
@@ -361,7 +382,10 @@ worker::Result Run::operator()() {
     give_up_claims();
     look_for_held();
     for (const auto& changed : ledger_.positions()) telling_.position(changed);
-    for (const auto& shortfall : ledger_.shortfalls(config_.shortfall_orders_max)) telling_.shortfall(shortfall);
+    bool repeated = false;
+    each_item_index([&](Item& item, std::size_t index) { repeated = repeated || !item.claimed[index]; });
+    for (const auto& shortfall : ledger_.shortfalls(config_.shortfall_orders_max, repeated))
+        telling_.shortfall(shortfall);
     worker::Result result;
     for (const auto& item : items_) result.verdicts.push_back(tell(item));
     result.outgoing = telling_.take();
@@ -372,13 +396,15 @@ worker::Result Run::operator()() {
 
 MovementHandler::MovementHandler(std::unique_ptr<postgres::Session> session, catalogue::Catalogue& catalogue,
                                  Config config)
-    : session_(std::move(session)), catalogue_(catalogue), config_(std::move(config)), decoder_(codec::Limits{}) {}
+    : session_(std::move(session)),
+      catalogue_(catalogue),
+      config_(std::move(config)),
+      decoder_(codec::Limits{}) {}
 
 worker::Result MovementHandler::handle(std::span<const worker::Member> batch) {
     worker::Result result;
-    session_->transaction([&](Transaction& transaction) {
-        result = Run(transaction, batch, config_, decoder_, catalogue_)();
-    });
+    session_->transaction(
+        [&](Transaction& transaction) { result = Run(transaction, batch, config_, decoder_, catalogue_)(); });
     return result;
 }
 

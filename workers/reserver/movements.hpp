@@ -11,12 +11,14 @@
 
 namespace cartwright::reserver {
 
-/// Takes stock.moved and order.cancellation. Each movement acts once, by (event id, index). Facts (receipt, count,
-/// dispatch, return) are never refused for stock; requests (release, adjustment) may be. A message of which a movement
-/// was refused is parked (`movement_rejected`) with the others applied, so that a corrected replay does only the rest.
+/// Takes stock.moved and order.cancellation. Each movement acts once, by (event id, index). Facts (receipt,
+/// count, dispatch, return) are never refused for stock; requests (release, adjustment) may be. A message of
+/// which a movement was refused is parked (`movement_rejected`) with the others applied, so that a corrected
+/// replay does only the rest.
 class MovementHandler : public worker::Handler {
   public:
-    MovementHandler(std::unique_ptr<postgres::Session> session, catalogue::Catalogue& catalogue, Config config);
+    MovementHandler(std::unique_ptr<postgres::Session> session, catalogue::Catalogue& catalogue,
+                    Config config);
     worker::Result handle(std::span<const worker::Member> batch) override;
 
   private:

@@ -30,7 +30,8 @@ Order with_allocations(const Placing& placing, const stock::Decision& decision, 
         const auto requested = placing.demand.lines[index].quantity;
         order.short_lines.push_back({line.line_id, line.sku, part.seller_id, requested, line.quantity});
     }
-    for (auto& part : order.sellers) std::erase_if(part.lines, [](const OrderLine& line) { return line.quantity == 0; });
+    for (auto& part : order.sellers)
+        std::erase_if(part.lines, [](const OrderLine& line) { return line.quantity == 0; });
     std::erase_if(order.sellers, [](const SellerPart& part) { return part.lines.empty(); });
     return order;
 }
@@ -56,7 +57,8 @@ Placing place(const Cart& cart, std::span<const catalogue::Offer* const> chosen,
         part.region = offer.region;
         part.tags = offer.tags;
         placing.places.push_back({seller, part.lines.size()});
-        part.lines.push_back({line.line_id, line.sku, offer.category, line.quantity, price_of(cart, line, offer), {}});
+        part.lines.push_back(
+            {line.line_id, line.sku, offer.category, line.quantity, price_of(cart, line, offer), {}});
         placing.demand.lines.push_back({line.line_id, {offer.seller_id, line.sku}, line.quantity});
     }
     return placing;
@@ -90,8 +92,9 @@ OrderState outcome_of(const Placing& placing, const stock::Decision& decision, c
         std::vector<Rejection> reasons;
         for (const auto index : decision.short_lines) {
             const auto& line = placing.demand.lines[index];
-            reasons.push_back({line.line_id, line.offer.sku, rejection::short_stock,
-                               fmt::format("seller {} has fewer than {} left", line.offer.seller_id, line.quantity)});
+            reasons.push_back(
+                {line.line_id, line.offer.sku, rejection::short_stock,
+                 fmt::format("seller {} has fewer than {} left", line.offer.seller_id, line.quantity)});
         }
         return rejected(order_id, std::move(reasons));
     }

@@ -27,7 +27,8 @@ struct Placing {
 };
 
 /// `chosen` names the offer that serves each line of the cart.
-Placing place(const Cart& cart, std::span<const catalogue::Offer* const> chosen, Timestamp placed_at, std::string source);
+Placing place(const Cart& cart, std::span<const catalogue::Offer* const> chosen, Timestamp placed_at,
+              std::string source);
 /// A held order, as its stored answer tells it.
 Placing place(Order held, Timestamp now, std::string source);
 

@@ -1,5 +1,5 @@
-// The reserver's SQL. Every array is sorted by the key it is compared with, so that rows are locked in the order of the
-// key; with the workers' role settings a sorted array drives an index nested loop.
+// The reserver's SQL. Every array is sorted by the key it is compared with, so that rows are locked in the
+// order of the key; with the workers' role settings a sorted array drives an index nested loop.
 #pragma once
 
 #include "common/postgres/session.hpp"
@@ -18,9 +18,10 @@ inline constexpr Statement claim_orders{
     "on conflict (order_id) do nothing returning order_id"};
 
 /// Reads what is known of orders, without a lock.
-inline constexpr Statement read_orders{"read_orders",
-                                       "select o.order_id, o.state, encode(o.content_hash, 'hex'), o.answer "
-                                       "from unnest($1::text[]) as d (order_id) join orders o on o.order_id = d.order_id"};
+inline constexpr Statement read_orders{
+    "read_orders",
+    "select o.order_id, o.state, encode(o.content_hash, 'hex'), o.answer "
+    "from unnest($1::text[]) as d (order_id) join orders o on o.order_id = d.order_id"};
 
 /// Locks orders and reads them.
 inline constexpr Statement lock_orders{
@@ -31,13 +32,14 @@ inline constexpr Statement lock_orders{
 /// Writes the state and answer that were decided after the claim.
 inline constexpr Statement decide_orders{
     "decide_orders",
-    "update orders o set state = d.state::order_state, answer = d.answer, filled_by = coalesce(d.filled_by, o.filled_by) "
+    "update orders o set state = d.state::order_state, answer = d.answer, filled_by = coalesce(d.filled_by, "
+    "o.filled_by) "
     "from unnest($1::text[], $2::text[], $3::text[], $4::text[]) as d (order_id, state, answer, filled_by) "
     "where o.order_id = d.order_id"};
 
 /// Orders that a doorbell filled before.
-inline constexpr Statement read_filled{"read_filled",
-                                       "select order_id, state, answer from orders where filled_by = $1 order by order_id"};
+inline constexpr Statement read_filled{
+    "read_filled", "select order_id, state, answer from orders where filled_by = $1 order by order_id"};
 
 /// All positions of offers, without a lock.
 inline constexpr Statement read_positions{
@@ -53,8 +55,8 @@ inline constexpr Statement insert_positions{
     "select d.seller_id, d.sku, d.warehouse from unnest($1::text[], $2::text[], $3::text[]) "
     "as d (seller_id, sku, warehouse) on conflict do nothing"};
 
-/// Locks positions and takes what is asked for where it is there, in one statement. $5 is the number of ledger rows that
-/// a position gets; a position that is short is locked and left as it is.
+/// Locks positions and takes what is asked for where it is there, in one statement. $5 is the number of
+/// ledger rows that a position gets; a position that is short is locked and left as it is.
 inline constexpr Statement take_units{
     "take_units",
     "update stock_position p set "
@@ -85,13 +87,17 @@ inline constexpr Statement insert_reservations{
 /// Appends to the ledger.
 inline constexpr Statement insert_events{
     "insert_events",
-    "insert into stock_event (seller_id, sku, warehouse, version, kind, on_hand_delta, reserved_delta, shortfall_delta, "
+    "insert into stock_event (seller_id, sku, warehouse, version, kind, on_hand_delta, reserved_delta, "
+    "shortfall_delta, "
     "cause, order_id, source, reason, occurred_at) "
-    "select d.seller_id, d.sku, d.warehouse, d.version, d.kind::stock_event_kind, d.on_hand, d.reserved, d.shortfall, "
+    "select d.seller_id, d.sku, d.warehouse, d.version, d.kind::stock_event_kind, d.on_hand, d.reserved, "
+    "d.shortfall, "
     "d.cause, d.order_id, d.source, d.reason, d.occurred_at "
-    "from unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::bigint[], $7::bigint[], $8::bigint[], "
+    "from unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::bigint[], $7::bigint[], "
+    "$8::bigint[], "
     "$9::text[], $10::text[], $11::text[], $12::text[], $13::timestamptz[]) "
-    "as d (seller_id, sku, warehouse, version, kind, on_hand, reserved, shortfall, cause, order_id, source, reason, "
+    "as d (seller_id, sku, warehouse, version, kind, on_hand, reserved, shortfall, cause, order_id, source, "
+    "reason, "
     "occurred_at)"};
 
 /// Remembers what held carts wait for.
@@ -106,7 +112,8 @@ inline constexpr Statement read_held{
     "read_held",
     "select distinct h.held_at, h.order_id from unnest($1::text[], $2::text[]) as d (seller_id, sku) "
     "cross join lateral (select l.held_at, l.order_id from held_line l "
-    "where l.seller_id = d.seller_id and l.sku = d.sku and (l.held_at, l.order_id) > ($3::timestamptz, $4::text) "
+    "where l.seller_id = d.seller_id and l.sku = d.sku and (l.held_at, l.order_id) > ($3::timestamptz, "
+    "$4::text) "
     "order by l.held_at, l.order_id limit $5::bigint) h order by h.held_at, h.order_id limit $5::bigint"};
 
 /// Which of these offers somebody waits for.
@@ -118,7 +125,8 @@ inline constexpr Statement waited_for{
 /// Nobody waits any more for these offers in these orders.
 inline constexpr Statement delete_held{
     "delete_held",
-    "delete from held_line l using unnest($1::text[], $2::text[], $3::text[]) as d (seller_id, sku, order_id) "
+    "delete from held_line l using unnest($1::text[], $2::text[], $3::text[]) as d (seller_id, sku, "
+    "order_id) "
     "where l.seller_id = d.seller_id and l.sku = d.sku and l.order_id = d.order_id"};
 
 /// Claims movements and cancellations by (event id, item).
@@ -128,15 +136,15 @@ inline constexpr Statement claim_items{
     "on conflict do nothing returning id, item"};
 
 /// Gives up claims whose work was not done, so that it can be asked for again.
-inline constexpr Statement release_items{
-    "release_items",
-    "delete from inbox i using unnest($1::text[], $2::text[]) as d (id, item) where i.id = d.id and i.item = d.item"};
+inline constexpr Statement release_items{"release_items",
+                                         "delete from inbox i using unnest($1::text[], $2::text[]) as d (id, "
+                                         "item) where i.id = d.id and i.item = d.item"};
 
 /// Stores what a partial cancellation did, for its repeats.
-inline constexpr Statement answer_items{
-    "answer_items",
-    "update inbox i set answer = d.answer from unnest($1::text[], $2::text[], $3::text[]) as d (id, item, answer) "
-    "where i.id = d.id and i.item = d.item"};
+inline constexpr Statement answer_items{"answer_items",
+                                        "update inbox i set answer = d.answer from unnest($1::text[], "
+                                        "$2::text[], $3::text[]) as d (id, item, answer) "
+                                        "where i.id = d.id and i.item = d.item"};
 
 /// Reads stored answers.
 inline constexpr Statement read_items{
@@ -150,16 +158,20 @@ inline constexpr Statement lock_reservations{
     "update reservation r set open = r.open from unnest($1::text[], $2::text[], $3::text[]) "
     "as d (seller_id, order_id, line_id) "
     "where r.seller_id = d.seller_id and r.order_id = d.order_id and r.line_id = d.line_id "
-    "returning r.seller_id, r.order_id, r.line_id, r.warehouse, r.sku, r.reserved, r.open, r.dispatched, r.released, "
+    "returning r.seller_id, r.order_id, r.line_id, r.warehouse, r.sku, r.reserved, r.open, r.dispatched, "
+    "r.released, "
     "r.returned"};
 
 /// Writes reservations as they were decided.
 inline constexpr Statement set_reservations{
     "set_reservations",
-    "update reservation r set open = d.open, dispatched = d.dispatched, released = d.released, returned = d.returned "
-    "from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[]) "
+    "update reservation r set open = d.open, dispatched = d.dispatched, released = d.released, returned = "
+    "d.returned "
+    "from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::bigint[], "
+    "$8::bigint[]) "
     "as d (seller_id, order_id, line_id, warehouse, open, dispatched, released, returned) "
-    "where r.seller_id = d.seller_id and r.order_id = d.order_id and r.line_id = d.line_id and r.warehouse = d.warehouse"};
+    "where r.seller_id = d.seller_id and r.order_id = d.order_id and r.line_id = d.line_id and r.warehouse = "
+    "d.warehouse"};
 
 /// Locks every position of offers and reads them.
 inline constexpr Statement lock_positions{
@@ -189,7 +201,8 @@ inline constexpr Statement newest_promised{
     "newest_promised",
     "select n.order_id, (select coalesce(sum(r.open), 0) from reservation r where r.seller_id = $1 "
     "and r.order_id = n.order_id and r.sku = $2 and r.warehouse = $3) from ("
-    "select e.order_id, e.version from stock_event e where e.seller_id = $1 and e.sku = $2 and e.warehouse = $3 "
+    "select e.order_id, e.version from stock_event e where e.seller_id = $1 and e.sku = $2 and e.warehouse = "
+    "$3 "
     "and e.kind = 'reservation' order by e.version desc limit $4::bigint) n order by n.version desc"};
 
 }  // namespace cartwright::reserver::query

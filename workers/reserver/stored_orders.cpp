@@ -7,7 +7,8 @@ namespace cartwright::reserver {
 
 using postgres::Array;
 
-std::map<OrderId, StoredOrder> read_orders(postgres::Transaction& transaction, const std::set<OrderId>& order_ids) {
+std::map<OrderId, StoredOrder> read_orders(postgres::Transaction& transaction,
+                                           const std::set<OrderId>& order_ids) {
     Array ids;
     for (const auto& order_id : order_ids) ids.add(order_id.str());
     const auto rows = transaction.run(query::read_orders, {ids.str()});
@@ -22,7 +23,8 @@ std::map<OrderId, StoredOrder> read_orders(postgres::Transaction& transaction, c
 }
 
 std::optional<Order> order_of(codec::Decoder& decoder, const OrderState& stored) {
-    if (stored.state != "ready" && stored.state != "reserved" && stored.state != "pending") return std::nullopt;
+    if (stored.state != "ready" && stored.state != "reserved" && stored.state != "pending")
+        return std::nullopt;
     auto payload = decoder.decode_data("cartwright.order." + stored.state + ".v1", stored.answer);
     auto* read = std::get_if<message::Payload>(&payload);
     CARTWRIGHT_ASSERT(read != nullptr);
@@ -40,7 +42,8 @@ void ring_positions(postgres::Transaction& transaction, const std::set<OfferKey>
     for (std::size_t i = 0; i < rows.size(); ++i) {
         const PositionKey key{SellerId(std::string(rows.text(i, 0))), Sku(std::string(rows.text(i, 1))),
                               WarehouseId(std::string(rows.text(i, 2)))};
-        telling.position({key, rows.integer(i, 3), rows.integer(i, 4), rows.integer(i, 5), rows.integer(i, 6)});
+        telling.position(
+            {key, rows.integer(i, 3), rows.integer(i, 4), rows.integer(i, 5), rows.integer(i, 6)});
     }
 }
 

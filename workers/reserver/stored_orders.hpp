@@ -19,7 +19,8 @@ struct StoredOrder {
 };
 
 /// Reads orders without a lock.
-std::map<OrderId, StoredOrder> read_orders(postgres::Transaction& transaction, const std::set<OrderId>& order_ids);
+std::map<OrderId, StoredOrder> read_orders(postgres::Transaction& transaction,
+                                           const std::set<OrderId>& order_ids);
 
 /// The order that a stored answer tells; nothing for a rejected or cancelled one.
 std::optional<Order> order_of(codec::Decoder& decoder, const OrderState& stored);

@@ -17,7 +17,8 @@ PositionKey key_of(const Rows& rows, std::size_t row) {
 }
 
 /// Offers of which a decision leaves a line short.
-std::set<std::size_t> short_offers(std::span<const stock::Demand> demands, std::span<const stock::Decision> decisions) {
+std::set<std::size_t> short_offers(std::span<const stock::Demand> demands,
+                                   std::span<const stock::Decision> decisions) {
     std::set<std::size_t> offers;
     for (std::size_t i = 0; i < demands.size(); ++i) {
         for (const auto line : decisions[i].short_lines) offers.insert(demands[i].lines[line].offer);
@@ -29,7 +30,10 @@ std::set<std::size_t> short_offers(std::span<const stock::Demand> demands, std::
 
 Taking::Taking(postgres::Transaction& transaction, const Ranks& ranks, std::string default_warehouse,
                const std::set<OfferKey>& widened)
-    : transaction_(transaction), ranks_(ranks), default_warehouse_(std::move(default_warehouse)), widened_(widened) {}
+    : transaction_(transaction),
+      ranks_(ranks),
+      default_warehouse_(std::move(default_warehouse)),
+      widened_(widened) {}
 
 void Taking::read(const std::set<OfferKey>& offers) {
     for (const auto& offer : offers) {
@@ -64,7 +68,8 @@ void Taking::load(const std::set<OfferKey>& offers) {
         auto key = key_of(rows, i);
         if (!row_index_.try_emplace(key, rows_.size()).second) continue;
         chains_[offer_index_.at({key.seller_id, key.sku})].push_back(rows_.size());
-        rows_.push_back({std::move(key), rows.integer(i, 3), rows.integer(i, 4), rows.integer(i, 5), rows.integer(i, 6)});
+        rows_.push_back(
+            {std::move(key), rows.integer(i, 3), rows.integer(i, 4), rows.integer(i, 5), rows.integer(i, 6)});
     }
     for (const auto& offer : offers) {
         auto& chain = chains_[offer_index_.at(offer)];
@@ -73,10 +78,12 @@ void Taking::load(const std::set<OfferKey>& offers) {
         const auto rank = [&](std::size_t row) {
             if (found == ranks_.end()) return std::size_t{0};
             const auto& named = *found->second;
-            return static_cast<std::size_t>(std::find(named.begin(), named.end(), rows_[row].key.warehouse) - named.begin());
+            return static_cast<std::size_t>(std::find(named.begin(), named.end(), rows_[row].key.warehouse) -
+                                            named.begin());
         };
         std::sort(chain.begin(), chain.end(), [&](std::size_t left, std::size_t right) {
-            return std::pair(rank(left), rows_[left].key.warehouse) < std::pair(rank(right), rows_[right].key.warehouse);
+            return std::pair(rank(left), rows_[left].key.warehouse) <
+                   std::pair(rank(right), rows_[right].key.warehouse);
         });
     }
 }
@@ -91,7 +98,8 @@ stock::Shelf Taking::shelf() const {
     stock::Shelf shelf;
     std::map<std::pair<SellerId, WarehouseId>, std::size_t> warehouses;
     for (const auto& row : rows_) {
-        const auto [found, added] = warehouses.try_emplace({row.key.seller_id, row.key.warehouse}, warehouses.size());
+        const auto [found, added] =
+            warehouses.try_emplace({row.key.seller_id, row.key.warehouse}, warehouses.size());
         shelf.positions.push_back({found->second, row.on_hand - row.reserved});
     }
     shelf.chains = chains_;
@@ -147,8 +155,8 @@ std::set<std::size_t> Taking::lock_and_take(const std::map<std::size_t, Wanted>&
         units.add(lock.at(row).units);
         events.add(lock.at(row).events);
     }
-    const auto rows = transaction_.run(query::take_units,
-                                       {sellers.str(), skus.str(), warehouses.str(), units.str(), events.str()});
+    const auto rows = transaction_.run(
+        query::take_units, {sellers.str(), skus.str(), warehouses.str(), units.str(), events.str()});
     CARTWRIGHT_ASSERT(rows.size() == order.size());
     std::set<std::size_t> short_of;
     for (std::size_t i = 0; i < rows.size(); ++i) {
@@ -169,8 +177,8 @@ std::set<std::size_t> Taking::lock_and_take(const std::map<std::size_t, Wanted>&
     return short_of;
 }
 
-/// Under the locks: a position of these offers that was not locked, or came into being since, sends the transaction back
-/// to lock them all.
+/// Under the locks: a position of these offers that was not locked, or came into being since, sends the
+/// transaction back to lock them all.
 void Taking::require_whole_chains(const std::set<std::size_t>& offers) {
     std::set<OfferKey> keys;
     for (const auto offer : offers) keys.insert(offers_[offer]);
@@ -197,7 +205,8 @@ void Taking::require_locks(const std::set<std::size_t>& short_of, const std::set
     if (!unlocked.empty()) throw WidenLocks{unlocked};
 }
 
-void Taking::set_decided(const std::map<std::size_t, Wanted>& taken, const std::map<std::size_t, Wanted>& decided) {
+void Taking::set_decided(const std::map<std::size_t, Wanted>& taken,
+                         const std::map<std::size_t, Wanted>& decided) {
     std::map<PositionKey, std::size_t> differing;
     for (std::size_t index = 0; index < rows_.size(); ++index) {
         const auto before = taken.find(index);
@@ -219,8 +228,8 @@ void Taking::set_decided(const std::map<std::size_t, Wanted>& taken, const std::
         reserved.add(rows_[index].reserved);
         versions.add(rows_[index].version);
     }
-    const auto rows = transaction_.run(query::set_reserved,
-                                       {sellers.str(), skus.str(), warehouses.str(), reserved.str(), versions.str()});
+    const auto rows = transaction_.run(
+        query::set_reserved, {sellers.str(), skus.str(), warehouses.str(), reserved.str(), versions.str()});
     CARTWRIGHT_ASSERT(rows.affected() == differing.size());
 }
 
@@ -237,7 +246,8 @@ std::vector<stock::Decision> Taking::take(std::span<const OrderDemand> demands, 
     auto lock = wanted(decisions);
     add_chains(short_of, lock);
     for (const auto& offer : widened_) {
-        if (const auto found = offer_index_.find(offer); found != offer_index_.end()) add_chains({found->second}, lock);
+        if (const auto found = offer_index_.find(offer); found != offer_index_.end())
+            add_chains({found->second}, lock);
     }
     if (lock.empty()) return decisions;
     const auto short_now = lock_and_take(lock);
@@ -263,9 +273,11 @@ std::vector<stock::Decision> Taking::take(std::span<const OrderDemand> demands, 
 
 void Taking::write(std::span<const OrderDemand> demands, std::span<const stock::Decision> decisions) {
     Array r_seller, r_order, r_line, r_warehouse, r_sku, r_units;
-    Array seller, sku, warehouse, version, kind, on_hand, reserved, shortfall, cause, order, source, reason, at;
+    Array seller, sku, warehouse, version, kind, on_hand, reserved, shortfall, cause, order, source, reason,
+        at;
     std::map<std::size_t, std::int64_t> next_version;
-    for (const auto& [index, units] : wanted(decisions)) next_version[index] = rows_[index].version - units.events + 1;
+    for (const auto& [index, units] : wanted(decisions))
+        next_version[index] = rows_[index].version - units.events + 1;
     for (std::size_t i = 0; i < demands.size(); ++i) {
         std::map<std::size_t, std::int64_t> per_position;
         for (const auto& take : decisions[i].takes) {
@@ -296,12 +308,14 @@ void Taking::write(std::span<const OrderDemand> demands, std::span<const stock::
         }
     }
     if (r_seller.size() == 0) return;
-    const auto reservations = transaction_.run(query::insert_reservations, {r_seller.str(), r_order.str(), r_line.str(),
-                                                                            r_warehouse.str(), r_sku.str(), r_units.str()});
+    const auto reservations = transaction_.run(
+        query::insert_reservations,
+        {r_seller.str(), r_order.str(), r_line.str(), r_warehouse.str(), r_sku.str(), r_units.str()});
     CARTWRIGHT_ASSERT(reservations.affected() == r_seller.size());
     const auto events = transaction_.run(
-        query::insert_events, {seller.str(), sku.str(), warehouse.str(), version.str(), kind.str(), on_hand.str(),
-                               reserved.str(), shortfall.str(), cause.str(), order.str(), source.str(), reason.str(), at.str()});
+        query::insert_events,
+        {seller.str(), sku.str(), warehouse.str(), version.str(), kind.str(), on_hand.str(), reserved.str(),
+         shortfall.str(), cause.str(), order.str(), source.str(), reason.str(), at.str()});
     CARTWRIGHT_ASSERT(events.affected() == seller.size());
 }
 
@@ -313,12 +327,14 @@ std::vector<message::StockChanged> Taking::changed() const {
     return result;
 }
 
-void with_wider_locks(postgres::Session& session,
-                      const std::function<void(postgres::Transaction&, const std::set<OfferKey>& widened)>& body) {
+void with_wider_locks(
+    postgres::Session& session,
+    const std::function<void(postgres::Transaction&, const std::set<OfferKey>& widened)>& body) {
     std::set<OfferKey> widened;
     for (;;) {
         try {
-            return session.transaction([&](postgres::Transaction& transaction) { body(transaction, widened); });
+            return session.transaction(
+                [&](postgres::Transaction& transaction) { body(transaction, widened); });
         } catch (const WidenLocks& wider) {
             // Ends: every turn adds an offer of the batch, or meets a position that was made in the meantime.
             widened.insert(wider.offers.begin(), wider.offers.end());

@@ -1,5 +1,5 @@
-// Takes units for carts in one transaction: read, plan, lock and take in one statement, decide again under the locks
-// where something is short, write reservations and ledger.
+// Takes units for carts in one transaction: read, plan, lock and take in one statement, decide again under
+// the locks where something is short, write reservations and ledger.
 #pragma once
 
 #include <cstdint>
@@ -32,8 +32,8 @@ struct OrderDemand {
     std::vector<Line> lines;
 };
 
-/// Thrown inside the transaction when more positions have to be locked than were: the transaction is run again, with
-/// every position of these offers locked from the start, so that the order of locks holds.
+/// Thrown inside the transaction when more positions have to be locked than were: the transaction is run
+/// again, with every position of these offers locked from the start, so that the order of locks holds.
 struct WidenLocks {
     std::set<OfferKey> offers;
 };
@@ -48,13 +48,14 @@ class Taking {
     Taking(postgres::Transaction& transaction, const Ranks& ranks, std::string default_warehouse,
            const std::set<OfferKey>& widened);
 
-    /// Reads the positions of offers without a lock; an offer without any gets an empty one, so that there is a row to
-    /// lock. `offers` is sorted and without repeats by its type.
+    /// Reads the positions of offers without a lock; an offer without any gets an empty one, so that there is
+    /// a row to lock. `offers` is sorted and without repeats by its type.
     void read(const std::set<OfferKey>& offers);
     /// What is available of an offer over all warehouses, as read.
     std::int64_t available(const OfferKey& offer) const;
 
-    /// Decides on what was read, in the given order of demands; all their offers were read. One decision a demand.
+    /// Decides on what was read, in the given order of demands; all their offers were read. One decision a
+    /// demand.
     std::vector<stock::Decision> plan(std::span<const OrderDemand> demands, const Decide& decide) const;
     /// Locks, takes what was planned, and decides again under the locks where something is short.
     std::vector<stock::Decision> take(std::span<const OrderDemand> demands, const Decide& decide,
@@ -86,7 +87,8 @@ class Taking {
     void require_whole_chains(const std::set<std::size_t>& offers);
     void require_locks(const std::set<std::size_t>& short_of, const std::set<std::size_t>& whole_chains,
                        const std::map<std::size_t, Wanted>& taken) const;
-    void set_decided(const std::map<std::size_t, Wanted>& taken, const std::map<std::size_t, Wanted>& decided);
+    void set_decided(const std::map<std::size_t, Wanted>& taken,
+                     const std::map<std::size_t, Wanted>& decided);
     void write(std::span<const OrderDemand> demands, std::span<const stock::Decision> decisions);
 
     postgres::Transaction& transaction_;
@@ -100,8 +102,10 @@ class Taking {
     std::map<PositionKey, std::size_t> row_index_;
 };
 
-/// Runs a transaction again with wider locks for as long as it asks for them. Throws as Session::transaction does.
-void with_wider_locks(postgres::Session& session,
-                      const std::function<void(postgres::Transaction&, const std::set<OfferKey>& widened)>& body);
+/// Runs a transaction again with wider locks for as long as it asks for them. Throws as Session::transaction
+/// does.
+void with_wider_locks(
+    postgres::Session& session,
+    const std::function<void(postgres::Transaction&, const std::set<OfferKey>& widened)>& body);
 
 }  // namespace cartwright::reserver

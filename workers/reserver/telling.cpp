@@ -15,11 +15,15 @@ namespace {
 
 constexpr const char* source = "cartwright/reserver";
 
-std::string order_event_type(const OrderState& order) { return fmt::format("cartwright.order.{}.v1", order.state); }
+std::string order_event_type(const OrderState& order) {
+    return fmt::format("cartwright.order.{}.v1", order.state);
+}
 
-worker::EncodedEvent order_event(const OrderState& order, const std::string& traceparent, const std::string& suffix) {
+worker::EncodedEvent order_event(const OrderState& order, const std::string& traceparent,
+                                 const std::string& suffix) {
     message::Envelope envelope;
-    envelope.id = EventId(fmt::format("{}/{}{}", order.order_id, order.state, suffix.empty() ? "" : "/" + suffix));
+    envelope.id =
+        EventId(fmt::format("{}/{}{}", order.order_id, order.state, suffix.empty() ? "" : "/" + suffix));
     envelope.type = order_event_type(order);
     envelope.source = source;
     envelope.traceparent = traceparent;
@@ -58,7 +62,8 @@ void Telling::answer(const worker::Member& asked, const OrderState& order, const
     if (reply) other_.push_back(std::move(*reply));
 }
 
-void Telling::answer(const std::string& reply_to, const std::string& correlation_id, const OrderState& order) {
+void Telling::answer(const std::string& reply_to, const std::string& correlation_id,
+                     const OrderState& order) {
     if (reply_to.empty()) return;
     auto event = order_event(order, {}, {});
     auto reply = worker::answer(reply_to, correlation_id, event.type, std::move(event.json));
@@ -72,10 +77,13 @@ void Telling::answer(const worker::Member& asked, const message::StockApplied& a
     if (reply) other_.push_back(std::move(*reply));
 }
 
-void Telling::position(const message::StockChanged& changed) { positions_.push_back(changed); }
+void Telling::position(const message::StockChanged& changed) {
+    positions_.push_back(changed);
+}
 
 void Telling::shortfall(const message::StockShortfall& shortfall) {
-    auto event = event_of(id_of(shortfall.position, shortfall.version) + "/shortfall", message::type::stock_shortfall, shortfall);
+    auto event = event_of(id_of(shortfall.position, shortfall.version) + "/shortfall",
+                          message::type::stock_shortfall, shortfall);
     publicly(event, "stock.shortfall");
     add(other_, worker::pack("stock", "stock.shortfall", {std::move(event)}, {}), false);
 }

@@ -25,8 +25,8 @@ class Telling {
   public:
     explicit Telling(const Config& config) : config_(&config) {}
 
-    /// Announces an order's state: ready and cancelled to the splitter. `suffix` sets one of several cancellations of an
-    /// order apart.
+    /// Announces an order's state: ready and cancelled to the splitter. `suffix` sets one of several
+    /// cancellations of an order apart.
     void order(const OrderState& order, const std::string& traceparent, const std::string& suffix = {});
     /// Tells whoever asked. The answer to a repeat is the same event again.
     void answer(const worker::Member& asked, const OrderState& order, const std::string& suffix = {});

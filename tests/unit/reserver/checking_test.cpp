@@ -21,7 +21,8 @@ catalogue::Offer offer(const char* seller, const char* sku, std::int64_t price) 
     return one;
 }
 
-CartLine line(const char* id, const char* sku, const char* seller = nullptr, std::optional<std::int64_t> price = std::nullopt) {
+CartLine line(const char* id, const char* sku, const char* seller = nullptr,
+              std::optional<std::int64_t> price = std::nullopt) {
     CartLine one;
     one.line_id = LineId(id);
     one.sku = Sku(sku);
@@ -44,7 +45,8 @@ OffersBySku catalogue_of(std::vector<catalogue::Offer> offers) {
     std::map<Sku, std::vector<catalogue::Offer>> by_sku;
     for (auto& one : offers) by_sku[one.sku].push_back(one);
     OffersBySku result;
-    for (auto& [sku, list] : by_sku) result.emplace(sku, std::make_shared<const std::vector<catalogue::Offer>>(list));
+    for (auto& [sku, list] : by_sku)
+        result.emplace(sku, std::make_shared<const std::vector<catalogue::Offer>>(list));
     return result;
 }
 
@@ -65,12 +67,14 @@ TEST_CASE("every bad line is named at once") {
     dollars.currency = "USD";
     auto offers = catalogue_of({offer("s1", "a", 100), suspended, inactive, dollars, offer("s1", "e", 100)});
     offers.emplace(Sku("x"), std::make_shared<const std::vector<catalogue::Offer>>());
-    const auto checked = check_against(cart({line("1", "x"), line("2", "a", "s9"), line("3", "b", "s2"), line("4", "c", "s1"),
-                                             line("5", "d", "s1"), line("6", "e", "s1", 99), line("7", "a", "s1", 100)}),
-                                       offers);
-    CHECK(codes(checked.reasons) == std::vector<std::string>{rejection::unknown_sku, rejection::seller_mismatch,
-                                                             rejection::seller_suspended, rejection::offer_inactive,
-                                                             rejection::currency_mismatch, rejection::price_changed});
+    const auto checked =
+        check_against(cart({line("1", "x"), line("2", "a", "s9"), line("3", "b", "s2"), line("4", "c", "s1"),
+                            line("5", "d", "s1"), line("6", "e", "s1", 99), line("7", "a", "s1", 100)}),
+                      offers);
+    CHECK(codes(checked.reasons) ==
+          std::vector<std::string>{rejection::unknown_sku, rejection::seller_mismatch,
+                                   rejection::seller_suspended, rejection::offer_inactive,
+                                   rejection::currency_mismatch, rejection::price_changed});
     for (const auto& reason : checked.reasons) CHECK_FALSE(reason.line_id.empty());
 }
 
@@ -96,12 +100,13 @@ TEST_CASE("a line without a seller may be served by whoever sells it, cheapest f
 TEST_CASE("shapes that no catalogue could save") {
     const CartLimits limits{3, 10};
     CHECK(codes(check_shape(cart({}), limits)) == std::vector<std::string>{rejection::empty_cart});
-    CHECK(codes(check_shape(cart({line("1", "a"), line("2", "a"), line("3", "a"), line("4", "a")}), limits)) ==
-          std::vector<std::string>{rejection::too_many_lines});
+    CHECK(codes(check_shape(cart({line("1", "a"), line("2", "a"), line("3", "a"), line("4", "a")}),
+                            limits)) == std::vector<std::string>{rejection::too_many_lines});
     auto bad = cart({line("1", "a"), line("1", "b"), line("3", "a")});
     bad.lines[0].quantity = 0;
     bad.lines[2].quantity = 11;
-    CHECK(codes(check_shape(bad, limits)) == std::vector<std::string>{rejection::quantity_invalid, rejection::repeated_line_id,
+    CHECK(codes(check_shape(bad, limits)) == std::vector<std::string>{rejection::quantity_invalid,
+                                                                      rejection::repeated_line_id,
                                                                       rejection::quantity_invalid});
     CHECK(check_shape(cart({line("1", "a"), line("2", "a")}), limits).empty());
 }

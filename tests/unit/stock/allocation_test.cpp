@@ -27,7 +27,8 @@ std::int64_t units(const Shelf& shelf) {
 
 std::int64_t there(const Shelf& shelf, std::size_t offer) {
     std::int64_t sum = 0;
-    for (const auto position : shelf.chains[offer]) sum += std::max<std::int64_t>(0, shelf.positions[position].available);
+    for (const auto position : shelf.chains[offer])
+        sum += std::max<std::int64_t>(0, shelf.positions[position].available);
     return sum;
 }
 
@@ -48,7 +49,9 @@ Shelf random_shelf(std::mt19937& random) {
 }
 
 Demand random_demand(std::mt19937& random, std::size_t offers) {
-    const auto pick = [&](std::size_t most) { return std::uniform_int_distribution<std::size_t>(0, most)(random); };
+    const auto pick = [&](std::size_t most) {
+        return std::uniform_int_distribution<std::size_t>(0, most)(random);
+    };
     Demand demand;
     demand.policy = static_cast<ShortagePolicy>(pick(2));
     const auto lines = 1 + pick(4);
@@ -63,7 +66,8 @@ Demand random_demand(std::mt19937& random, std::size_t offers) {
 bool whole_cart_fits(const Demand& demand, const Shelf& shelf) {
     std::map<std::size_t, std::int64_t> wanted;
     for (const auto& line : demand.lines) wanted[line.offer] += line.quantity;
-    return std::all_of(wanted.begin(), wanted.end(), [&](const auto& one) { return there(shelf, one.first) >= one.second; });
+    return std::all_of(wanted.begin(), wanted.end(),
+                       [&](const auto& one) { return there(shelf, one.first) >= one.second; });
 }
 
 }  // namespace
@@ -136,7 +140,8 @@ TEST_CASE("random carts: never more than is there, never less than could be") {
             REQUIRE_FALSE(decision.short_lines.empty());
             if (demand.policy != ShortagePolicy::partial) {
                 REQUIRE(decision.takes.empty());
-                REQUIRE(decision.fate == (demand.policy == ShortagePolicy::hold ? Fate::held : Fate::rejected));
+                REQUIRE(decision.fate ==
+                        (demand.policy == ShortagePolicy::hold ? Fate::held : Fate::rejected));
                 continue;
             }
             REQUIRE((decision.fate == Fate::reserved) == !decision.takes.empty());
@@ -152,7 +157,8 @@ TEST_CASE("oldest first: what an older cart waits for is not given to a younger 
     Shelf shelf;
     shelf.positions = {{0, 2}, {0, 0}};
     shelf.chains = {{0}, {1}};
-    const std::vector<Demand> held{{ShortagePolicy::hold, {{0, 0, 1}, {0, 1, 1}}}, {ShortagePolicy::hold, {{0, 0, 1}}}};
+    const std::vector<Demand> held{{ShortagePolicy::hold, {{0, 0, 1}, {0, 1, 1}}},
+                                   {ShortagePolicy::hold, {{0, 0, 1}}}};
     std::vector<bool> blocked;
     auto strict = shelf;
     auto decisions = fill(held, strict, FillOrder::oldest_first, blocked);

@@ -11,7 +11,9 @@ using message::MovementKind;
 
 namespace {
 
-Timestamp at(int minute) { return Timestamp{std::chrono::minutes{minute}}; }
+Timestamp at(int minute) {
+    return Timestamp{std::chrono::minutes{minute}};
+}
 
 Position position(std::int64_t on_hand, std::int64_t reserved, std::int64_t shortfall = 0) {
     return {on_hand, reserved, shortfall, 0, std::nullopt};
@@ -77,7 +79,9 @@ TEST_CASE("random movements against a model that knows only physical and reserve
     for (unsigned seed = 0; seed < 5'000; ++seed) {
         CAPTURE(seed);
         std::mt19937 random(seed);
-        const auto pick = [&](int least, int most) { return std::uniform_int_distribution<int>(least, most)(random); };
+        const auto pick = [&](int least, int most) {
+            return std::uniform_int_distribution<int>(least, most)(random);
+        };
         Position shelf;
         Model model;
         Deltas sum;
@@ -91,10 +95,12 @@ TEST_CASE("random movements against a model that knows only physical and reserve
             const bool stale = model.counted_at && change.occurred_at < *model.counted_at;
             auto physical = model.physical;
             if (!stale && kind == MovementKind::count) physical = change.quantity;
-            if (!stale && (kind == MovementKind::receipt || kind == MovementKind::restock || kind == MovementKind::adjustment)) {
+            if (!stale && (kind == MovementKind::receipt || kind == MovementKind::restock ||
+                           kind == MovementKind::adjustment)) {
                 physical += change.quantity;
             }
-            if (!stale && kind == MovementKind::dispatch) physical = std::max<std::int64_t>(0, physical - change.quantity);
+            if (!stale && kind == MovementKind::dispatch)
+                physical = std::max<std::int64_t>(0, physical - change.quantity);
             const auto deltas = apply(shelf, change);
             if (physical < 0) {
                 REQUIRE_FALSE(deltas);
@@ -104,7 +110,8 @@ TEST_CASE("random movements against a model that knows only physical and reserve
             model.physical = physical;
             model.reserved -= unreserve;
             if (!stale && kind == MovementKind::count) model.counted_at = change.occurred_at;
-            sum = {sum.on_hand + deltas->on_hand, sum.reserved + deltas->reserved, sum.shortfall + deltas->shortfall};
+            sum = {sum.on_hand + deltas->on_hand, sum.reserved + deltas->reserved,
+                   sum.shortfall + deltas->shortfall};
             // A reservation in between: it takes from what is available.
             const auto wanted = std::min<std::int64_t>(shelf.available(), pick(0, 3));
             shelf.reserved += wanted;

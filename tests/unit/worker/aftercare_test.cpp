@@ -28,14 +28,16 @@ std::string text(const amqp::Outgoing& message, std::string_view name) {
 }
 
 bool has(const amqp::Outgoing& message, std::string_view name) {
-    return std::any_of(message.headers.begin(), message.headers.end(), [&](const auto& one) { return one.first == name; });
+    return std::any_of(message.headers.begin(), message.headers.end(),
+                       [&](const auto& one) { return one.first == name; });
 }
 
 }  // namespace
 
 TEST_CASE("a parked message is whole and says why, by whom and from where") {
     const auto original = delivery();
-    const auto copy = parked("reserver", {original, original.body, "t", "1", false, 2}, "malformed", "data: is missing");
+    const auto copy =
+        parked("reserver", {original, original.body, "t", "1", false, 2}, "malformed", "data: is missing");
     CHECK(copy.exchange == "parking");
     CHECK(copy.mandatory);
     CHECK(copy.body == original.body);
@@ -67,7 +69,8 @@ TEST_CASE("the ladder climbs, counts attempts in its own header, and repeats its
     original.headers = first.headers;
     CHECK(attempts_of(original) == 1);
     for (int i = 0; i < 20; ++i) {
-        const auto later = for_ladder("router", ladder, {original, original.body, "t", "1", false, 9}, "not yet");
+        const auto later =
+            for_ladder("router", ladder, {original, original.body, "t", "1", false, 9}, "not yet");
         CHECK((later.routing_key == "router.retry.5s" || later.routing_key == "router.retry.1s"));
         CHECK(text(later, "x-first-failed-at") == text(first, "x-first-failed-at"));
     }

@@ -24,9 +24,11 @@ std::int64_t highest_migration(const char* server) {
 
 TEST_CASE("the shipped configuration is read, and says what the defaults say") {
     worker::FleetConfig shipped;
-    config::load(shipped, std::string(CARTWRIGHT_SOURCE) + "/deploy/config/cartwright.yaml", worker::worker_sections());
+    config::load(shipped, std::string(CARTWRIGHT_SOURCE) + "/deploy/config/cartwright.yaml",
+                 worker::worker_sections());
     const worker::FleetConfig defaults;
-    CHECK(amqp::describe_topology(shipped.topology.settings).version == amqp::describe_topology(defaults.topology.settings).version);
+    CHECK(amqp::describe_topology(shipped.topology.settings).version ==
+          amqp::describe_topology(defaults.topology.settings).version);
     CHECK(shipped.limits.attempts_max == defaults.limits.attempts_max);
 }
 

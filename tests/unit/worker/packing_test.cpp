@@ -17,6 +17,7 @@ TEST_CASE("one event is a plain event, several are a batch, bounded in count and
     CHECK(three[0].body == "[{},[]]");
     CHECK(three[0].content_type == amqp::json_event_batch);
     CHECK(three[1].body == "{}");
-    const auto large = pack("x", "k", {{"1", "t", std::string(50, 'a')}, {"2", "t", std::string(50, 'b')}}, {100, 60});
+    const auto large =
+        pack("x", "k", {{"1", "t", std::string(50, 'a')}, {"2", "t", std::string(50, 'b')}}, {100, 60});
     CHECK(large.size() == 2);
 }

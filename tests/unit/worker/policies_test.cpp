@@ -96,7 +96,8 @@ TEST_CASE("a server that is away pauses the lane and charges nobody") {
 
 TEST_CASE("a pause ends when the lane has to stop") {
     Pausing::Hooks hooks{[](const std::string&) {}, [] {}, [](std::chrono::milliseconds) { return false; }};
-    Pausing policy(std::make_unique<Scripted>([](std::span<const Member>) -> Result { throw outcome::Unavailable("away"); }),
+    Pausing policy(std::make_unique<Scripted>(
+                       [](std::span<const Member>) -> Result { throw outcome::Unavailable("away"); }),
                    hooks);
     const std::vector<Member> batch{member("a")};
     CHECK_THROWS_AS(policy.handle(batch), Stopped);
