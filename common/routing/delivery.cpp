@@ -27,6 +27,19 @@ std::size_t carrier(std::span<const Bell> bells, bool prefer_ladder) {
     return best;
 }
 
+void interrupt_all(std::map<StreamKey, Progress>& progress) {
+    const auto interrupted = std::find_if(progress.begin(), progress.end(), [](const auto& entry) {
+        return entry.second.stop == Stop::interrupted;
+    });
+    if (interrupted == progress.end()) return;
+    const auto why = interrupted->second.trouble;
+    for (auto& [stream, got] : progress) {
+        if (got.stop == Stop::nothing) continue;
+        got.stop = Stop::interrupted;
+        got.trouble = why;
+    }
+}
+
 }  // namespace
 
 std::map<StreamKey, std::int64_t> allowances(const Doorbells& doorbells, std::int64_t run_max,
@@ -85,6 +98,7 @@ std::map<StreamKey, Progress> progress(std::span<const Claim> claims, const Door
         } else {
             stream.stop = outcomes[i].stop;
             stream.trouble = outcomes[i].trouble;
+            stream.refused = stream.stop == Stop::failed;
         }
     }
     for (const auto& claim : claims) {
@@ -99,6 +113,7 @@ std::map<StreamKey, Progress> progress(std::span<const Claim> claims, const Door
             stream.trouble = doorbell.blocked;
         }
     }
+    interrupt_all(result);
     return result;
 }
 
@@ -112,17 +127,12 @@ std::vector<Mark> marks(std::span<const Claim> claims, const std::map<StreamKey,
         if (got.delivered == claim.to && got.stop == Stop::nothing && !recovered) continue;
         Mark mark{
             claim.stream, got.delivered, got.delivered > claim.from ? 0 : claim.attempts, {}, std::nullopt};
-        if (got.stop == Stop::failed) {
-            mark.pause = pause_after(mark.attempts, pauses);
-            ++mark.attempts;
-            mark.trouble = got.trouble;
-        } else if (got.stop == Stop::blocked) {
-            mark.pause = pauses.blocked;
-            mark.trouble = got.trouble;
-        } else if (in_trouble && !recovered) {
-            mark.trouble = got.trouble;
-            mark.pause = std::chrono::milliseconds{0};
-        }
+        if (got.stop == Stop::failed) mark.pause = pause_after(mark.attempts, pauses);
+        if (got.stop == Stop::blocked) mark.pause = pauses.blocked;
+        // Still in trouble, but due.
+        if (!mark.pause && claim.held_before && !recovered) mark.pause = std::chrono::milliseconds{0};
+        if (got.refused) ++mark.attempts;
+        if (mark.pause || mark.attempts > 0) mark.trouble = got.trouble;
         result.push_back(std::move(mark));
     }
     std::sort(result.begin(), result.end(), [](const Mark& a, const Mark& b) { return a.stream < b.stream; });

@@ -73,6 +73,7 @@ struct Progress {
     std::int64_t delivered = 0;
     Stop stop = Stop::nothing;
     std::string trouble;
+    bool refused = false;  ///< its destination did not take a message, also when the turn was interrupted
 };
 
 /// Numbers that are to be delivered and are not at hand.
@@ -84,7 +85,9 @@ std::vector<std::pair<StreamKey, std::int64_t>> missing(std::span<const Claim> c
 std::vector<Sending> plan(std::span<const Claim> claims, Doorbells& doorbells);
 
 /// How far each claimed stream got; `outcomes` has one a sending. A stream counts up to its first trouble
-/// only: what was accepted behind it is sent again, an exact repeat.
+/// only: what was accepted behind it is sent again, an exact repeat. Where one stream is interrupted, every
+/// one that stopped is: the batch comes again as a whole and holds them then, so that each hold has somebody
+/// who rings.
 std::map<StreamKey, Progress> progress(std::span<const Claim> claims, const Doorbells& doorbells,
                                        std::span<const Sending> run, std::span<const Outcome> outcomes);
 

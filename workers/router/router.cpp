@@ -219,6 +219,7 @@ std::vector<routing::Outcome> Handler::send(std::vector<Sending>& run) {
     std::map<std::string, bool> in_time;
     for (std::size_t i = 0; i < run.size(); ++i) {
         outcomes.push_back(outcome_of(confirms[i], broker_trouble));
+        if (confirms[i] == amqp::Confirm::unsent) continue;
         const bool unanswered = confirms[i] == amqp::Confirm::unknown && broker_trouble.empty();
         auto& queue = in_time.try_emplace(messages[i].routing_key, true).first->second;
         queue = queue && !unanswered;

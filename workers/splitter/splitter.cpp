@@ -3,8 +3,8 @@
 #include <map>
 #include <set>
 
-#include "common/codec/encode.hpp"
 #include "common/outcome/trouble.hpp"
+#include "workers/splitter/messages.hpp"
 #include "workers/splitter/queries.hpp"
 
 namespace cartwright::splitter {
@@ -18,15 +18,6 @@ using routing::ClaimKey;
 using routing::Place;
 using routing::StreamKey;
 using routing::Work;
-using routing::WorkKind;
-
-/// A message with its place, its bytes and whose order it is.
-struct Numbered {
-    Place place;
-    OrderId order_id;
-    std::string type;
-    std::string body;
-};
 
 struct Keys {
     Array ids, items;
@@ -55,10 +46,10 @@ std::set<ClaimKey> claim(Transaction& transaction, const std::set<ClaimKey>& wan
 }
 
 /// In a statement of its own, after the claim: only then are the answers of simultaneous winners to be seen.
-std::map<ClaimKey, Answer> read_answers(Transaction& transaction, std::span<const Work> batch,
+std::map<ClaimKey, Answer> read_answers(Transaction& transaction, std::span<const Work> works,
                                         const std::set<ClaimKey>& wanted, const std::set<ClaimKey>& won) {
     auto asked = wanted;
-    for (const auto& work : batch) asked.insert(routing::ready_claim(work.order_id));
+    for (const auto& work : works) asked.insert(routing::ready_claim(work.order_id));
     for (const auto& claim : won) asked.erase(claim);
     std::map<ClaimKey, Answer> stored;
     if (asked.empty()) return stored;
@@ -89,23 +80,6 @@ std::map<StreamKey, std::int64_t> take_numbers(Transaction& transaction, const r
         first.emplace(stream, rows.integer(i, 2) - messages.at(stream) + 1);
     }
     return first;
-}
-
-Numbered numbered(const routing::NewMessage& message, std::int64_t number, const Work& work,
-                  const message::Envelope& envelope) {
-    const auto& stream = message.stream.stream.str();
-    Numbered result{{message.stream, number}, work.order_id, std::string(message::type::seller_order), {}};
-    if (work.kind == WorkKind::ready) {
-        const auto time = work.order->placed_at.value_or(envelope.time.value_or(now()));
-        result.body = codec::encode_seller_order(
-            {work.order, message.seller, stream, number, time, envelope.traceparent});
-    } else {
-        result.type = message::type::seller_cancellation;
-        result.body =
-            codec::encode_seller_cancellation({work.cancelled, message.seller, stream, number,
-                                               envelope.time.value_or(now()), envelope.traceparent});
-    }
-    return result;
 }
 
 void store(Transaction& transaction, const std::vector<Numbered>& messages) {
@@ -159,81 +133,86 @@ std::vector<Numbered> read_again(Transaction& transaction, const std::set<Place>
     return messages;
 }
 
-worker::EncodedEvent event_of(Numbered message) {
-    const auto& stream = message.place.stream;
-    return {codec::seller_message_id(stream.seller_id, stream.stream.str(), message.place.number),
-            std::move(message.type), std::move(message.body)};
+/// The batch's work, and the member that each piece is of.
+struct Works {
+    std::vector<Work> works;
+    std::vector<std::size_t> members;
+};
+
+/// What is none of the splitter's is parked.
+Works works_of(std::span<const worker::Member> batch, std::vector<outcome::Verdict>& verdicts) {
+    Works result;
+    for (std::size_t i = 0; i < batch.size(); ++i) {
+        if (auto work = work_of(batch[i])) {
+            result.works.push_back(std::move(*work));
+            result.members.push_back(i);
+        } else {
+            verdicts[i] =
+                outcome::Park{"unknown_type", "the splitter takes order.ready and order.cancelled only"};
+        }
+    }
+    return result;
 }
 
-/// Nothing when it is none of the splitter's events.
-std::optional<Work> work_of(const worker::Member& member) {
-    const auto& event = member.event;
-    if (const auto* cancelled = std::get_if<message::OrderCancelled>(&event.payload)) {
-        if (cancelled->whole)
-            return Work{WorkKind::cancelled_whole, cancelled->order_id, {}, nullptr, cancelled};
-        return Work{WorkKind::cancelled_lines, cancelled->order_id, event.envelope.id, nullptr, cancelled};
+/// Gives numbers and stores what they are given to; all rows or none.
+std::vector<Numbered> number(Transaction& transaction, const routing::Split& split, const Works& work,
+                             std::span<const worker::Member> batch) {
+    std::vector<Numbered> messages;
+    if (split.messages.empty()) return messages;
+    auto next = take_numbers(transaction, split);
+    messages.reserve(split.messages.size());
+    for (const auto& message : split.messages) {
+        const auto& envelope = batch[work.members[message.work]].event.envelope;
+        messages.push_back(numbered(message, next.at(message.stream)++, work.works[message.work], envelope));
     }
-    const auto* placed = std::get_if<message::OrderPlaced>(&event.payload);
-    if (placed == nullptr || event.envelope.type != message::type::order_ready) return std::nullopt;
-    return Work{WorkKind::ready, placed->order.order_id, {}, &placed->order, nullptr};
+    store(transaction, messages);
+    return messages;
+}
+
+void give_up(Transaction& transaction, const std::set<ClaimKey>& claims) {
+    if (claims.empty()) return;
+    const Keys keys(claims);
+    transaction.run(query::give_up_claims, {keys.ids.str(), keys.items.str()});
 }
 
 }  // namespace
 
 Handler::Handler(std::unique_ptr<postgres::Session> session, const Config& config)
-    : session_(std::move(session)), limits_{config.events_per_message_max, config.bytes_per_message_max} {}
-
-std::vector<worker::EncodedEvent> Handler::transact(Transaction& transaction,
-                                                    std::span<const worker::Member> batch,
-                                                    std::vector<outcome::Verdict>& verdicts) {
-    std::vector<Work> works;
-    std::vector<std::size_t> member_of;
-    for (std::size_t i = 0; i < batch.size(); ++i) {
-        if (auto work = work_of(batch[i])) {
-            works.push_back(std::move(*work));
-            member_of.push_back(i);
-        } else {
-            verdicts[i] =
-                outcome::Park{"unknown_type", "the orders queue takes order.ready and order.cancelled only"};
-        }
-    }
-    std::vector<worker::EncodedEvent> events;
-    if (works.empty()) return events;
-    const auto wanted = routing::claims_of(works);
-    const auto won = claim(transaction, wanted);
-    const auto stored = read_answers(transaction, works, wanted, won);
-    const auto split = routing::split(works, won, stored);
-    std::vector<Numbered> messages;
-    if (!split.messages.empty()) {
-        auto next = take_numbers(transaction, split);
-        for (const auto& message : split.messages) {
-            const auto& envelope = batch[member_of[message.work]].event.envelope;
-            messages.push_back(numbered(message, next.at(message.stream)++, works[message.work], envelope));
-        }
-        store(transaction, messages);
-    }
-    answer(transaction, split, messages);
-    if (!split.given_up.empty()) {
-        const Keys keys(split.given_up);
-        transaction.run(query::give_up_claims, {keys.ids.str(), keys.items.str()});
-    }
-    for (const auto index : split.later) {
-        verdicts[member_of[index]] =
-            outcome::Later{"order " + works[index].order_id.str() + " is not split yet"};
-    }
-    for (auto& message : read_again(transaction, split.repeats))
-        events.push_back(event_of(std::move(message)));
-    for (auto& message : messages) events.push_back(event_of(std::move(message)));
-    return events;
-}
+    : session_(std::move(session)),
+      limits_{config.events_per_message_max, config.bytes_per_message_max},
+      numbered_(
+          metrics::counter("cartwright_splitter_numbered_total", "Messages to sellers that got a number")),
+      repeated_(metrics::counter("cartwright_splitter_repeated_total",
+                                 "Stored messages that were published again for a repeated event")) {}
 
 worker::Result Handler::handle(std::span<const worker::Member> batch) {
     worker::Result result;
-    std::vector<worker::EncodedEvent> events;
+    result.verdicts.assign(batch.size(), outcome::Done{});
+    const auto work = works_of(batch, result.verdicts);
+    if (work.works.empty()) return result;
+    const auto wanted = routing::claims_of(work.works);
+    std::vector<Numbered> messages, repeats;
+    std::vector<std::size_t> later;
     session_->transaction([&](Transaction& transaction) {
-        result.verdicts.assign(batch.size(), outcome::Done{});
-        events = transact(transaction, batch, result.verdicts);
+        const auto won = claim(transaction, wanted);
+        const auto stored = read_answers(transaction, work.works, wanted, won);
+        const auto split = routing::split(work.works, won, stored);
+        messages = number(transaction, split, work, batch);
+        answer(transaction, split, messages);
+        give_up(transaction, split.given_up);
+        repeats = read_again(transaction, split.repeats);
+        later = split.later;
     });
+    for (const auto index : later) {
+        result.verdicts[work.members[index]] =
+            outcome::Later{"order " + work.works[index].order_id.str() + " is not split yet"};
+    }
+    numbered_.add(static_cast<double>(messages.size()));
+    repeated_.add(static_cast<double>(repeats.size()));
+    std::vector<worker::EncodedEvent> events;
+    events.reserve(repeats.size() + messages.size());
+    for (auto& message : repeats) events.push_back(event_of(std::move(message)));
+    for (auto& message : messages) events.push_back(event_of(std::move(message)));
     result.outgoing = worker::pack("seller-messages", "seller.message", std::move(events), limits_);
     return result;
 }

@@ -2,10 +2,9 @@
 #pragma once
 
 #include <memory>
-#include <vector>
 
+#include "common/metrics/metrics.hpp"
 #include "common/postgres/session.hpp"
-#include "common/routing/split.hpp"
 #include "common/worker/handler.hpp"
 #include "common/worker/packing.hpp"
 #include "workers/splitter/config.hpp"
@@ -21,12 +20,9 @@ class Handler : public worker::Handler {
     worker::Result handle(std::span<const worker::Member> batch) override;
 
   private:
-    std::vector<worker::EncodedEvent> transact(postgres::Transaction& transaction,
-                                               std::span<const worker::Member> batch,
-                                               std::vector<outcome::Verdict>& verdicts);
-
     std::unique_ptr<postgres::Session> session_;
     worker::PackLimits limits_;
+    metrics::Counter numbered_, repeated_;
 };
 
 }  // namespace cartwright::splitter
