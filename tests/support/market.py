@@ -48,6 +48,7 @@ class Market:
 
     def close(self) -> None:
         self._publisher.__exit__(RuntimeError, None, None)
+        self.environment.servers.ensure_running()
         self.channel.queue_delete(REPLIES)
         self._connection.close()
 
@@ -58,6 +59,10 @@ class Market:
             self._connection = amqp_connection(self.environment.servers)
             self._channel = self._connection.channel()
         return self._channel
+
+    def reconnect(self) -> None:
+        """After the broker was away: the connection may not have noticed."""
+        self._connection = None
 
     # The catalogue
 
@@ -70,6 +75,12 @@ class Market:
         self._catalogue.cursor().execute(
             "REPLACE INTO offer (seller_id, sku, price_minor, currency, status, category) "
             "VALUES (%s, %s, %s, %s, %s, 'things')", (seller_id, sku, price_minor, currency, status))
+
+    def offers(self, offers: list[tuple[str, str]]) -> None:
+        """Many offers of (seller, SKU) at once."""
+        self._catalogue.cursor().executemany(
+            "REPLACE INTO offer (seller_id, sku, price_minor, currency, status, category) "
+            "VALUES (%s, %s, 100, 'BRL', 'active', 'things')", offers)
 
     # Sending
 
@@ -228,6 +239,14 @@ class MarketTest(EnvironmentTest):
     def state(self, order_id: str) -> str | None:
         rows = self.environment.rows("SELECT state::text FROM orders WHERE order_id = %s", (order_id,))
         return rows[0][0] if rows else None
+
+    def states(self) -> dict[str, int]:
+        """How many orders there are of each state."""
+        return dict(self.environment.rows("SELECT state::text, count(*) FROM orders GROUP BY state"))
+
+    def wait_for_orders(self, count: int, timeout_s: float = 60) -> None:
+        """Until so many orders are decided."""
+        wait_for(lambda: sum(self.states().values()) >= count, timeout_s, f"{count} orders")
 
     def wait_for_state(self, order_id: str, state: str) -> None:
         wait_for(lambda: self.state(order_id) == state, what=f"order {order_id} to be {state}")
