@@ -23,6 +23,9 @@ using std::chrono::milliseconds;
 /// How long each farewell waits for its answer.
 constexpr milliseconds farewell_time{2'000};
 constexpr milliseconds gauges_interval{1'000};
+/// A quorum queue's side of the channel holds back the acks of a burst until its first ones are applied, and
+/// forgets them when the channel closes: what was acknowledged just then would come again.
+constexpr milliseconds settle_time{200};
 
 }  // namespace
 
@@ -48,7 +51,7 @@ struct Consumer::State {
 
     std::atomic<bool> consuming = false;
     bool established = false;
-    Clock::time_point gauges_due, read_at;
+    Clock::time_point gauges_due, read_at, acked_at;
 
     State(ConnectionSettings wanted, std::vector<Subscription> subscriptions);
     void run();
@@ -57,7 +60,7 @@ struct Consumer::State {
     void pause(milliseconds time);
     bool take_orders();
     bool stop_was_wanted() const;
-    void wait_and_read();
+    void wait_and_read(Clock::time_point until);
     void handle(const amqp_frame_t& frame);
     void handle_method(SubscriptionChannel& channel, const amqp_method_t& method, Assembler& assembler);
     void deliver(SubscriptionChannel& channel, Arrival arrival);
@@ -107,8 +110,8 @@ void Consumer::State::serve() {
         connection.flush();
         show();
         if (now >= gauges_due) update_gauges(now);
-        if (close_now) return leave();
-        wait_and_read();
+        if (close_now && now >= acked_at + settle_time) return leave();
+        wait_and_read(close_now ? acked_at + settle_time : Clock::time_point::max());
     }
 }
 
@@ -141,8 +144,9 @@ bool Consumer::State::take_orders() {
         stop = stop_wanted;
         close = close_wanted;
     }
-    if (stop)
+    if (stop || close)
         for (auto& channel : channels) channel->stop();
+    if (!tokens.empty()) acked_at = Clock::now();
     for (const auto& token : tokens) {
         CARTWRIGHT_ASSERT(token.subscription < channels.size());
         channels[token.subscription]->acknowledge(token);
@@ -155,10 +159,10 @@ bool Consumer::State::stop_was_wanted() const {
     return stop_wanted;
 }
 
-void Consumer::State::wait_and_read() {
+void Consumer::State::wait_and_read(Clock::time_point until) {
     const auto now = Clock::now();
     const auto beat_at = read_at + connection.beat();
-    auto until = beat_at;
+    until = std::min(until, beat_at);
     for (const auto& channel : channels)
         if (const auto due = channel->next_due()) until = std::min(until, *due);
     bool readable = connection.frames_pending();
