@@ -36,7 +36,7 @@ void CatalogueConfig::describe(config::Binder& binder) {
     binder.secret("url", settings.url, "MARIADB_URL",
                   "Where the vendor catalogue is: mysql://user:password@host/database.");
     binder.field("entries_max", settings.entries_max, {1'000, 10'000'000},
-                 "SKUs whose offers are kept in memory.");
+                 "Offers that are kept in memory.");
     binder.field("age_max_ms", settings.age_max, {0, 3'600'000}, "An older entry is read again.");
 }
 
