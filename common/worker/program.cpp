@@ -313,6 +313,12 @@ void load_fleet(const Arguments& arguments, FleetConfig& fleet) {
     config::load(fleet, arguments.config_file, worker_sections());
 }
 
+/// Who only reads the configuration needs no servers; nothing connects to these.
+void name_places(FleetConfig& fleet) {
+    if (fleet.broker.connection.url.empty()) fleet.broker.connection.url = "amqp://localhost";
+    if (fleet.catalogue.settings.url.empty()) fleet.catalogue.settings.url = "mysql://localhost/none";
+}
+
 void require_urls(const FleetConfig& fleet) {
     std::string missing;
     if (fleet.broker.connection.url.empty()) missing += " AMQP_URL";
@@ -329,6 +335,8 @@ int live(Program::State& state, const std::function<void(Program&)>& wire) {
     log::set_worker(state.name);
     log::set_level(level_of(state.arguments.log_level));
     load_fleet(state.arguments, state.fleet);
+    const bool only_looks = state.arguments.print_config || state.arguments.check_config;
+    if (only_looks) name_places(state.fleet);
     state.fleet.broker.connection.name = state.name;
     state.topology = amqp::describe_topology(state.fleet.topology.settings);
     auto publishing = state.fleet.broker.connection;
@@ -336,7 +344,7 @@ int live(Program::State& state, const std::function<void(Program&)>& wire) {
     state.publisher = std::make_unique<amqp::Publisher>(publishing, state.fleet.broker.publisher);
     Program program(state);
     wire(program);
-    if (state.arguments.print_config || state.arguments.check_config) return 0;
+    if (only_looks) return 0;
     require_urls(state.fleet);
     state.consumer =
         std::make_unique<amqp::Consumer>(state.fleet.broker.connection, std::move(state.subscriptions));
