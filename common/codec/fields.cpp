@@ -65,14 +65,16 @@ std::string text_of(element value, const Path& path) {
 std::string id_of(element value, const Path& path) {
     auto text = text_of(value, path);
     if (!is_valid_id(text)) {
-        complain(path, fmt::format("an identifier has 1 to {} bytes and no control characters", id_bytes_max));
+        complain(path,
+                 fmt::format("an identifier has 1 to {} bytes and no control characters", id_bytes_max));
     }
     return text;
 }
 
 std::int64_t integer_of(element value, const Path& path) {
     std::int64_t number = 0;
-    if (value.type() != element_type::INT64 || value.get(number) != simdjson::SUCCESS) expected("an integer", value, path);
+    if (value.type() != element_type::INT64 || value.get(number) != simdjson::SUCCESS)
+        expected("an integer", value, path);
     return number;
 }
 
@@ -105,21 +107,27 @@ element Fields::require(std::string_view name) const {
     return *found;
 }
 
-std::string Fields::text(std::string_view name) const { return text_of(require(name), at(name)); }
+std::string Fields::text(std::string_view name) const {
+    return text_of(require(name), at(name));
+}
 
 std::string Fields::text_or(std::string_view name, std::string otherwise) const {
     const auto found = find(name);
     return found ? text_of(*found, at(name)) : std::move(otherwise);
 }
 
-std::string Fields::id(std::string_view name) const { return id_of(require(name), at(name)); }
+std::string Fields::id(std::string_view name) const {
+    return id_of(require(name), at(name));
+}
 
 std::optional<std::string> Fields::id_if(std::string_view name) const {
     const auto found = find(name);
     return found ? std::optional(id_of(*found, at(name))) : std::nullopt;
 }
 
-std::int64_t Fields::integer(std::string_view name) const { return integer_of(require(name), at(name)); }
+std::int64_t Fields::integer(std::string_view name) const {
+    return integer_of(require(name), at(name));
+}
 
 std::optional<std::int64_t> Fields::integer_if(std::string_view name) const {
     const auto found = find(name);

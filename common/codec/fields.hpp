@@ -30,7 +30,8 @@ struct Path {
 
 [[noreturn]] void complain(const Path& path, std::string_view what);
 
-/// An object's fields by name. A key that stands twice is refused: two readers might disagree which one counts.
+/// An object's fields by name. A key that stands twice is refused: two readers might disagree which one
+/// counts.
 class Fields {
   public:
     Fields(simdjson::dom::element element, const Path& path);
@@ -38,14 +39,14 @@ class Fields {
     /// Absent fields and nulls are nothing.
     std::optional<simdjson::dom::element> find(std::string_view name) const;
 
-    std::string text(std::string_view name) const;               ///< required, without U+0000
+    std::string text(std::string_view name) const;  ///< required, without U+0000
     std::string text_or(std::string_view name, std::string otherwise) const;
-    std::string id(std::string_view name) const;                 ///< required, a valid identifier
+    std::string id(std::string_view name) const;  ///< required, a valid identifier
     std::optional<std::string> id_if(std::string_view name) const;
-    std::int64_t integer(std::string_view name) const;           ///< required
+    std::int64_t integer(std::string_view name) const;  ///< required
     std::optional<std::int64_t> integer_if(std::string_view name) const;
     bool boolean_or(std::string_view name, bool otherwise) const;
-    Timestamp time(std::string_view name) const;                 ///< required
+    Timestamp time(std::string_view name) const;  ///< required
     std::optional<Timestamp> time_if(std::string_view name) const;
     /// Required unless `optional`; at most `items_max`.
     simdjson::dom::array array(std::string_view name, std::size_t items_max) const;
