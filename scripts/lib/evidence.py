@@ -1,7 +1,7 @@
 """What a run left behind, as plain rows: what was published, what came back, and what the databases hold.
 
-The checker judges these rows and nothing else, so that it can be tested with made-up ones. `read_stock` and its
-like fill them from real servers; the logs are read by `lib.listeners`.
+The checker judges these rows and nothing else, so that it can be tested with made-up ones. `read_databases`
+fills in what the servers hold; what was published and what came back is in logs (journal, replies, sellers).
 """
 
 from __future__ import annotations
@@ -54,6 +54,15 @@ class OrderRow(NamedTuple):
     order_id: str
     state: str
     answer: dict
+
+
+class Held(NamedTuple):
+    """An order that waits for an offer, and since when."""
+
+    seller_id: str
+    sku: str
+    order_id: str
+    held_at: object
 
 
 class StoredMessage(NamedTuple):
@@ -114,13 +123,12 @@ class Publication:
 
     correlation_id: str
     kind: str                # cart, movements, cancellation, fault
-    key: str                 # order id of a cart or cancellation, event id of movements, "" of what nobody can read
+    key: str                 # order id of a cart or cancellation, event id of movements, else ""
     message_id: str | None
     type: str | None
     content_type: str
     reply_to: str | None
     body: bytes
-    content: str = ""        # the same for repeats; of a cart the digest of its canonical data
     data: dict | None = None
     must_park: frozenset[str] = frozenset()  # reasons, one of which it has to be parked for
     may_park: frozenset[str] = frozenset()   # reasons for which it may be parked
@@ -131,9 +139,9 @@ class Publication:
 class Expectation:
     """What may become of an order, beyond what holds for all of them."""
 
-    states: frozenset[str] = frozenset()                         # the final one; empty: any
-    codes: frozenset[str] = frozenset({"short_stock"})           # a rejection may have these and no others
-    reasons: frozenset[tuple[str, str]] | None = None            # exactly these (line id, code), when not None
+    states: frozenset[str] = frozenset()                # the final one; empty: any
+    codes: frozenset[str] = frozenset({"short_stock"})  # a rejection may have these and no others
+    reasons: frozenset[tuple[str, str]] | None = None   # exactly these (line id, code), when not None
     label: str = ""
 
 
@@ -158,12 +166,12 @@ class Evidence:
     arrivals: list[Arrival] = dataclasses.field(default_factory=list)
     parked: list[Parked] = dataclasses.field(default_factory=list)
     parked_counted: dict[str, int] | None = None     # by reason, as the workers count; None: not asked
-    queues_left: dict[str, int] = dataclasses.field(default_factory=dict)  # messages by queue, parking not among them
+    queues_left: dict[str, int] = dataclasses.field(default_factory=dict)  # by queue, but parking
     positions: list[Position] = dataclasses.field(default_factory=list)
     ledger: list[LedgerRow] = dataclasses.field(default_factory=list)
     reservations: list[Reservation] = dataclasses.field(default_factory=list)
     orders: list[OrderRow] = dataclasses.field(default_factory=list)
-    held: list[tuple[str, str, str]] = dataclasses.field(default_factory=list)  # seller, SKU, order
+    held: list[Held] = dataclasses.field(default_factory=list)
     stored: list[StoredMessage] = dataclasses.field(default_factory=list)
     streams: dict[tuple[str, str], int] = dataclasses.field(default_factory=dict)    # last number given
     delivered: dict[tuple[str, str], int] = dataclasses.field(default_factory=dict)  # last number delivered
@@ -196,14 +204,15 @@ def read_postgres(evidence: Evidence, cursor) -> None:
     evidence.positions = [Position(*row) for row in rows(
         "SELECT seller_id, sku, warehouse, on_hand, reserved, shortfall, version FROM stock_position")]
     evidence.ledger = [LedgerRow(*row) for row in rows(
-        "SELECT seller_id, sku, warehouse, version, kind::text, on_hand_delta, reserved_delta, shortfall_delta, "
+        "SELECT seller_id, sku, warehouse, version, kind::text, on_hand_delta, reserved_delta, "
+        "shortfall_delta, "
         "cause, order_id FROM stock_event")]
     evidence.reservations = [Reservation(*row) for row in rows(
         "SELECT seller_id, order_id, line_id, warehouse, sku, reserved, open, dispatched, released, returned "
         "FROM reservation")]
     evidence.orders = [OrderRow(order_id, state, json.loads(answer)) for order_id, state, answer in rows(
         "SELECT order_id, state::text, answer FROM orders")]
-    evidence.held = rows("SELECT seller_id, sku, order_id FROM held_line")
+    evidence.held = [Held(*row) for row in rows("SELECT seller_id, sku, order_id, held_at FROM held_line")]
     evidence.stored = [StoredMessage(*row) for row in rows(
         "SELECT seller_id, stream, number, order_id, kind, encode(sha256(convert_to(body, 'UTF8')), 'hex') "
         "FROM seller_message")]
@@ -220,7 +229,8 @@ def digest_of_data(data: object) -> str:
 
 def digest_of_cart(data: dict) -> str:
     """The same for carts that mean the same: defaults spelled out or not, lines in any order."""
-    lines = sorted(({key: line.get(key) for key in ("line_id", "sku", "seller_id", "quantity", "unit_price_minor")}
+    lines = sorted(({key: line.get(key) for key in ("line_id", "sku", "seller_id", "quantity",
+                                                    "unit_price_minor")}
                     for line in data["lines"]), key=lambda line: json.dumps(line, sort_keys=True))
     meaning = {"order_id": data["order_id"], "channel": data["channel"], "currency": data["currency"],
                "paid": data.get("paid", False), "policy": data.get("policy", "all_or_nothing"),

@@ -1,7 +1,7 @@
 """A made-up marketplace and its carts, the same for the same seed.
 
-A few SKUs are hot (Zipf's law) and sell out; about 30 % of the carts have several sellers; some SKUs are sold by
-two or three sellers at different prices. Carts come as `data` of cartwright.cart.submitted.v1.
+A few SKUs are hot (Zipf's law) and sell out; about 30 % of the carts have several sellers; some SKUs are sold
+by two or three sellers at different prices. Carts come as `data` of cartwright.cart.submitted.v1.
 """
 
 from __future__ import annotations
@@ -103,7 +103,8 @@ class Generator:
         return cart
 
     def _line(self, rng: random.Random, number: int, offer: Offer) -> dict:
-        line = {"line_id": str(number), "sku": offer.sku, "quantity": rng.choices((1, 2, 3, 6), (80, 14, 5, 1))[0]}
+        line = {"line_id": str(number), "sku": offer.sku,
+                "quantity": rng.choices((1, 2, 3, 6), (80, 14, 5, 1))[0]}
         if rng.random() >= self._mix.seller_unnamed:
             line["seller_id"] = offer.seller_id
             line["unit_price_minor"] = offer.price_minor

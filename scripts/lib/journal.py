@@ -18,19 +18,20 @@ class Journal:
 
     def add(self, sent: Publication) -> None:
         self._file.write(json.dumps([
-            sent.correlation_id, sent.kind, sent.key, sent.message_id, sent.type, sent.content_type, sent.reply_to,
-            sent.body.decode("latin-1"), sent.content, sent.data, sorted(sent.must_park), sorted(sent.may_park),
-            sent.replayed], separators=(",", ":")) + "\n")
+            sent.correlation_id, sent.kind, sent.key, sent.message_id, sent.type, sent.content_type,
+            sent.reply_to, sent.body.decode("latin-1"), sent.data, sorted(sent.must_park),
+            sorted(sent.may_park), sent.replayed], separators=(",", ":")) + "\n")
 
     def close(self) -> None:
         self._file.close()
 
 
-def publication_of(message: Message, kind: str, key: str, data: dict | None, content: str = "",
-                   must_park: frozenset[str] = frozenset(), may_park: frozenset[str] = frozenset()) -> Publication:
+def publication_of(message: Message, kind: str, key: str, data: dict | None,
+                   must_park: frozenset[str] = frozenset(),
+                   may_park: frozenset[str] = frozenset()) -> Publication:
     """The row of a message that is about to be published."""
-    return Publication(message.correlation_id or "", kind, key, message.message_id, message.type, message.content_type,
-                       message.reply_to, message.body, content, data, must_park, may_park)
+    return Publication(message.correlation_id or "", kind, key, message.message_id, message.type,
+                       message.content_type, message.reply_to, message.body, data, must_park, may_park)
 
 
 def read(path: Path) -> Iterator[Publication]:

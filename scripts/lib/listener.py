@@ -26,7 +26,8 @@ _RECONNECT_AFTER_S = 0.5
 class Listener:
     """`describe(queue, properties, body)` gives the line to write, or None for nothing."""
 
-    def __init__(self, url: str, queues: Sequence[str], log: Path, describe: Callable, status: Callable[[], dict]):
+    def __init__(self, url: str, queues: Sequence[str], log: Path, describe: Callable,
+                 status: Callable[[], dict]):
         self._url = url
         self._queues = queues
         self._log = open(log, "ab", buffering=1 << 18)
@@ -97,8 +98,8 @@ class ListenerProcess:
         scripts = Path(__file__).resolve().parents[1]
         self._errors = open(log, "wb")
         self._process = subprocess.Popen([sys.executable, "-m", module, *arguments], cwd=scripts, text=True,
-                                         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self._errors,
-                                         start_new_session=True)
+                                         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                         stderr=self._errors, start_new_session=True)
         self.log = log
         self.status: dict = {}
         import threading

@@ -30,13 +30,13 @@ class Message:
 
 
 def cart_submitted(cart: dict, event_id: str = "", source: str = SOURCE) -> Message:
-    """A cart to reserve. The id of the event may be anything unique; a cart's own identity is its order_id."""
+    """A cart to reserve. The event's id may be anything unique; what identifies it is the order_id."""
     return _message("carts", "cart.submitted", "cartwright.cart.submitted.v1",
                     event_id or f"{cart['order_id']}/submitted", cart, source)
 
 
 def stock_moved(event_id: str, movements: list[dict], source: str = SOURCE) -> Message:
-    """Receipts, counts, adjustments, dispatches, returns, releases. The id is what makes a repeat harmless."""
+    """Receipts, counts, adjustments, dispatches, returns, releases. The id makes a repeat harmless."""
     return _message("movements", "stock.moved", "cartwright.stock.moved.v1", event_id,
                     {"movements": movements}, source)
 
@@ -49,7 +49,8 @@ def order_cancellation(event_id: str, order_id: str, reason: str, lines: list[di
         data["requested_by"] = requested_by
     if lines is not None:
         data["lines"] = lines
-    return _message("movements", "order.cancellation", "cartwright.order.cancellation.v1", event_id, data, source)
+    return _message("movements", "order.cancellation", "cartwright.order.cancellation.v1", event_id, data,
+                    source)
 
 
 def catalogue_changed(event_id: str, skus: list[str] | None = None, sellers: list[str] | None = None,
@@ -83,7 +84,8 @@ def re_serialised(message: Message) -> Message:
 
 
 def _message(exchange: str, routing_key: str, type_: str, event_id: str, data: dict, source: str) -> Message:
-    event = {"specversion": "1.0", "id": event_id, "source": source, "type": type_, "time": now(), "data": data}
+    event = {"specversion": "1.0", "id": event_id, "source": source, "type": type_, "time": now(),
+             "data": data}
     return Message(exchange, routing_key, encode(event), event_id, type_)
 
 

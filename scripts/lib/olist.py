@@ -1,9 +1,10 @@
 """Real orders as carts: the files of the "Brazilian E-Commerce Public Dataset by Olist".
 
-What is real: the orders in their order of sale, their sellers, products, prices and units (one row a unit, kept as
-one line each), the sellers' states, the products' categories. What is made up, because the data set has none: the
-stock (what was sold and a little more) and the warehouses (one to three a seller). Orders were paid, so no cart may
-be rejected. With join = N, N neighbouring orders become one cart: real baskets with several sellers.
+What is real: the orders in their order of sale, their sellers, products, prices and units (one row a unit,
+kept as one line each), the sellers' states, the products' categories. What is made up, because the data set
+has none: the stock (what was sold and a little more) and the warehouses (one to three a seller). Orders
+were paid, so no cart may be rejected. With join = N, N neighbouring orders become one cart: real baskets
+with several sellers.
 """
 
 from __future__ import annotations
@@ -115,7 +116,8 @@ class Olist:
             with io.open(plain, encoding="utf-8-sig", newline="") as file:
                 yield from csv.DictReader(file)
         else:
-            raise Trouble(f"there is neither {packed} nor {plain.name}", "give the folder with the data set's files")
+            raise Trouble(f"there is neither {packed} nor {plain.name}",
+                          "give the folder with the data set's files")
 
 
 def _cart(orders: list[Order]) -> dict:

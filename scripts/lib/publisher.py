@@ -29,7 +29,8 @@ _AGAIN_AFTER_S = 0.2
 class Publisher:
     """One connection with a thread of its own. `publish` and `flush` may be called from any thread."""
 
-    def __init__(self, url: str, window_max: int = 2000, name: str = "cartwright scripts", patience_s: float = 30):
+    def __init__(self, url: str, window_max: int = 2000, name: str = "cartwright scripts",
+                 patience_s: float = 30):
         self._parameters = pika.URLParameters(url)
         self._parameters.client_properties = {"connection_name": name}
         self._window_max = window_max
@@ -79,7 +80,7 @@ class Publisher:
         return self._blocked
 
     def publish(self, message: Message) -> None:
-        """Hands a message over; waits while `window_max` are unconfirmed. Trouble if publishing failed for good."""
+        """Hands a message over; waits while `window_max` are unconfirmed. Trouble if it failed for good."""
         with self._state:
             while self._accepted - self._confirmed >= self._window_max and self._error is None:
                 self._state.wait()
@@ -95,7 +96,8 @@ class Publisher:
         deadline = time.monotonic() + timeout_s
         with self._state:
             while self._confirmed < self._accepted and self._error is None:
-                if not self._state.wait(max(0.0, deadline - time.monotonic())) and time.monotonic() > deadline:
+                if not self._state.wait(max(0.0,
+                                            deadline - time.monotonic())) and time.monotonic() > deadline:
                     raise Trouble(f"the broker has not confirmed {self._accepted - self._confirmed} messages "
                                   f"in {timeout_s:.0f} s", "look at the broker: alarms, full queues, its log")
             self._raise_error()
@@ -112,6 +114,8 @@ class Publisher:
                 self._connection.ioloop.start()
             except Exception as error:  # a bug here must not leave `publish` waiting for ever
                 self._fail(error)
+            finally:
+                self._connection.ioloop.close()
             self._lost()
 
     def _opened(self, connection) -> None:
@@ -173,8 +177,9 @@ class Publisher:
             self._state.notify_all()
 
     def _on_return(self, _channel, method, properties, _body) -> None:
-        """Mandatory and nobody to take it: the exchange has no queue for it. That does not heal by repeating."""
-        self._fail(Trouble(f"nobody takes {properties.message_id}: exchange {method.exchange!r} has no queue for "
+        """Mandatory, and the exchange has no queue for it: that does not heal by repeating."""
+        self._fail(Trouble(f"nobody takes {properties.message_id}: exchange {method.exchange!r} has no "
+                           "queue for "
                            f"{method.routing_key!r} ({method.reply_text})",
                            "is the topology there? build/release/bin/cartwright topology apply"))
 
@@ -198,7 +203,8 @@ class Publisher:
             return
         began = self._lost_since = self._lost_since or time.monotonic()
         if time.monotonic() - began > self._patience_s:
-            self._fail(Trouble(f"no connection to the broker at {self._parameters.host}:{self._parameters.port}",
+            self._fail(Trouble(f"no connection to the broker at "
+                               f"{self._parameters.host}:{self._parameters.port}",
                                "is it running, and is the URL right?"))
         time.sleep(_RECONNECT_AFTER_S)
 
@@ -223,6 +229,6 @@ class Publisher:
 
 
 def _properties(message: Message) -> pika.BasicProperties:
-    return pika.BasicProperties(content_type=message.content_type, delivery_mode=2, message_id=message.message_id,
-                                type=message.type, reply_to=message.reply_to,
+    return pika.BasicProperties(content_type=message.content_type, delivery_mode=2,
+                                message_id=message.message_id, type=message.type, reply_to=message.reply_to,
                                 correlation_id=message.correlation_id, headers=message.headers)

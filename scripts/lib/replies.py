@@ -1,4 +1,4 @@
-"""Writes down every answer that comes to a reply_to queue: `python3 -m lib.replies --url U --log F --queue Q`."""
+"""Writes down every answer that comes to a queue: `python3 -m lib.replies --url U --log F --queue Q`."""
 
 from __future__ import annotations
 

@@ -2,9 +2,9 @@
 
     python3 -m lib.sellers --url U --arrivals F --answers F --journal F --answer-queue Q --ship PERCENT
 
-What it writes down (the queue, each message's place, order and lines, a digest of its bytes, in order of arrival) is
-all that promise P5 is judged by. What it ships, and what of that comes back, it says in stock movements like any
-warehouse; a return is sent when its dispatch is answered.
+What it writes down (the queue, each message's place, order and lines, a digest of its bytes, in order of
+arrival) is all that promise P5 is judged by. What it ships, and what of that comes back, it says in stock
+movements like any warehouse; a return is sent when its dispatch is answered.
 """
 
 from __future__ import annotations
@@ -104,9 +104,9 @@ def read_arrival(queue: str, message_id: str, event: dict, body: bytes) -> Arriv
     lines = tuple((line["line_id"], line["sku"], line["quantity"],
                    tuple((one["warehouse"], one["quantity"]) for one in line.get("allocations", ())))
                   for line in data["lines"])
-    return Arrival(queue, message_id, event["sellerid"], event["stream"], event["number"], event["type"].split(".")[2],
-                   data["order_id"], hashlib.sha256(body).hexdigest(), data.get("part", 0), data.get("parts", 0),
-                   data.get("whole", True), lines)
+    return Arrival(queue, message_id, event["sellerid"], event["stream"], event["number"],
+                   event["type"].split(".")[2], data["order_id"], hashlib.sha256(body).hexdigest(),
+                   data.get("part", 0), data.get("parts", 0), data.get("whole", True), lines)
 
 
 def read_log(path: Path) -> Iterator[Arrival]:
@@ -129,8 +129,8 @@ def main() -> None:
     options = parser.parse_args()
     queues = [f"sellers.{number:02d}" for number in range(_QUEUES)] + [options.answer_queue]
     with Publisher(options.url, name="sellers", window_max=100_000) as publisher:
-        sellers = Sellers(publisher, Journal(Path(options.journal)), options.answer_queue, Path(options.answers),
-                          options.ship)
+        sellers = Sellers(publisher, Journal(Path(options.journal)), options.answer_queue,
+                          Path(options.answers), options.ship)
         Listener(options.url, queues, Path(options.arrivals), sellers.describe, sellers.status).run()
         sellers.close()
 

@@ -68,8 +68,9 @@ class World:
             self.put(offer.seller_id, offer.sku, warehouses[-1], units)
 
     def initial_stock(self) -> Iterator[Message]:
-        """The receipts that fill the shelves: through the front door, so that the ledger is true from row one."""
-        movements = [{"kind": "receipt", "seller_id": seller_id, "sku": sku, "warehouse": warehouse, "quantity": units}
+        """The receipts that fill the shelves, through the front door: the ledger is true from row one."""
+        movements = [{"kind": "receipt", "seller_id": seller_id, "sku": sku, "warehouse": warehouse,
+                      "quantity": units}
                      for (seller_id, sku, warehouse), units in sorted(self.stock.items()) if units > 0]
         for begin in range(0, len(movements), MOVEMENTS_IN_A_MESSAGE_MAX):
             batch = movements[begin:begin + MOVEMENTS_IN_A_MESSAGE_MAX]
@@ -94,7 +95,8 @@ class World:
                 "INSERT INTO offer (seller_id, sku, price_minor, currency, status, category) "
                 "VALUES (%s, %s, %s, %s, %s, %s)",
                 [(offer.seller_id, offer.sku, offer.price_minor, offer.currency,
-                  "inactive" if offer.inactive else "active", offer.category) for offer in self.offers.values()])
+                  "inactive" if offer.inactive else "active", offer.category)
+                 for offer in self.offers.values()])
             cursor.execute("COMMIT")
 
     def save(self, path: Path) -> None:
@@ -112,5 +114,5 @@ def connect_catalogue(url: str):
     import pymysql
     parts = urllib.parse.urlsplit(url)
     return pymysql.connect(host=parts.hostname, port=parts.port or 3306, user=parts.username,
-                           password=urllib.parse.unquote(parts.password or ""), database=parts.path.lstrip("/"),
-                           autocommit=True, charset="utf8mb4")
+                           password=urllib.parse.unquote(parts.password or ""),
+                           database=parts.path.lstrip("/"), autocommit=True, charset="utf8mb4")

@@ -11,8 +11,8 @@ from __future__ import annotations
 import hashlib
 import json
 
-from lib.evidence import (Arrival, Evidence, Expectation, LedgerRow, OrderRow, Parked, Position, Publication, Reply,
-                          Reservation, StoredMessage, digest_of_cart, digest_of_data)
+from lib.evidence import (Arrival, Evidence, Expectation, Held, LedgerRow, OrderRow, Parked, Position,
+                          Publication, Reply, Reservation, StoredMessage, digest_of_data)
 from lib.messages import cart_submitted, order_cancellation, stock_moved
 
 WHEN = "2026-01-01T00:00:00.000Z"
@@ -34,19 +34,19 @@ class HonestRun:
     def receive(self, seller_id: str, sku: str, warehouse: str, units: int, kind: str = "receipt") -> None:
         self.sells(seller_id, sku)
         event_id = f"{kind}-{self._published}"
-        movement = {"kind": kind, "seller_id": seller_id, "sku": sku, "warehouse": warehouse, "quantity": units,
-                    "occurred_at": WHEN}
-        sent = self.publish(stock_moved(event_id, [movement]), "movements", event_id, {"movements": [movement]})
+        movement = {"kind": kind, "seller_id": seller_id, "sku": sku, "warehouse": warehouse,
+                    "quantity": units, "occurred_at": WHEN}
+        sent = self.publish(stock_moved(event_id, [movement]), "movements", event_id,
+                            {"movements": [movement]})
         physical = self._positions.get((seller_id, sku, warehouse), [0, 0, 0, 0])
-        self._move((seller_id, sku, warehouse), kind, units if kind != "count" else units - physical[0], 0, event_id)
+        self._move((seller_id, sku, warehouse), kind, units if kind != "count" else units - physical[0], 0,
+                   event_id)
         self.reply(sent, "cartwright.stock.applied.v1", event_id, {"event_id": event_id, "results": []})
 
     def publish(self, message, kind: str, key: str, data: dict | None, **more) -> Publication:
         self._published += 1
-        sent = Publication(f"p{self._published}", kind, key, message.message_id, message.type, message.content_type,
-                           REPLIES, message.body, data=data, **more)
-        if kind == "cart" and data is not None:
-            sent.content = digest_of_cart(data)
+        sent = Publication(f"p{self._published}", kind, key, message.message_id, message.type,
+                           message.content_type, REPLIES, message.body, data=data, **more)
         self.evidence.publications.append(sent)
         return sent
 
@@ -83,7 +83,8 @@ class HonestRun:
             units = min(row.open, lines[row.line_id]) if lines else row.open
             if not units:
                 continue
-            self.evidence.reservations[index] = row._replace(open=row.open - units, released=row.released + units)
+            self.evidence.reservations[index] = row._replace(open=row.open - units,
+                                                             released=row.released + units)
             self._move((row.seller_id, row.sku, row.warehouse), "release", 0, -units, event_id, order_id)
             released.setdefault(row.seller_id, []).append((row.line_id, row.sku, units, ()))
         at = next(index for index, row in enumerate(self.evidence.orders) if row.order_id == order_id)
@@ -102,7 +103,8 @@ class HonestRun:
         event_id = f"{kind}-{order_id}-{line_id}"
         movement = {"kind": kind, "seller_id": row.seller_id, "order_id": order_id, "line_id": line_id,
                     "quantity": units, "occurred_at": WHEN}
-        sent = self.publish(stock_moved(event_id, [movement]), "movements", event_id, {"movements": [movement]})
+        sent = self.publish(stock_moved(event_id, [movement]), "movements", event_id,
+                            {"movements": [movement]})
         position = (row.seller_id, row.sku, row.warehouse)
         if kind == "dispatch":
             row = row._replace(open=row.open - units, dispatched=row.dispatched + units)
@@ -147,10 +149,12 @@ class HonestRun:
         insert("stock_position", "seller_id, sku, warehouse, on_hand, reserved, shortfall, version",
                evidence.positions)
         insert("stock_event", "seller_id, sku, warehouse, version, kind, on_hand_delta, reserved_delta, "
-               "shortfall_delta, cause, order_id, source, occurred_at", [(*row, "test", WHEN) for row in evidence.ledger])
-        insert("reservation", "seller_id, order_id, line_id, warehouse, sku, reserved, open, dispatched, released, "
+               "shortfall_delta, cause, order_id, source, occurred_at",
+               [(*row, "test", WHEN) for row in evidence.ledger])
+        insert("reservation",
+               "seller_id, order_id, line_id, warehouse, sku, reserved, open, dispatched, released, "
                "returned", evidence.reservations)
-        insert("held_line", "seller_id, sku, order_id, held_at", [(*row, WHEN) for row in evidence.held])
+        insert("held_line", "seller_id, sku, order_id, held_at", evidence.held)
         insert("seller_message", "seller_id, stream, number, order_id, kind, body",
                [(*row[:5], self.bodies[row[:3]]) for row in evidence.stored])
         insert("seller_stream", "seller_id, stream, last_assigned",
@@ -162,13 +166,15 @@ class HonestRun:
         lines = cart["lines"]
         short = [line for line in lines if self._available(line["seller_id"], line["sku"]) < line["quantity"]]
         if short and cart["policy"] == "all_or_nothing":
-            reasons = [{"line_id": line["line_id"], "sku": line["sku"], "code": "short_stock"} for line in short]
+            reasons = [{"line_id": line["line_id"], "sku": line["sku"], "code": "short_stock"}
+                       for line in short]
             return "rejected", {"order_id": order_id, "reasons": reasons}
-        sellers = [{"seller_id": line["seller_id"], "lines": [{key: line[key] for key in ("line_id", "sku", "quantity")}]}
+        sellers = [{"seller_id": line["seller_id"],
+                    "lines": [{key: line[key] for key in ("line_id", "sku", "quantity")}]}
                    for line in lines]
         answer = {"order_id": order_id, "sellers": sellers}
         if short and cart["policy"] == "hold":
-            self.evidence.held += [(line["seller_id"], line["sku"], order_id) for line in lines]
+            self.evidence.held += [Held(line["seller_id"], line["sku"], order_id, WHEN) for line in lines]
             return "pending", answer
         for line in lines:
             got = self._take(order_id, line)
@@ -182,8 +188,9 @@ class HonestRun:
             units = min(left, on_hand - reserved)
             if position[:2] == (line["seller_id"], line["sku"]) and units > 0:
                 self._move(position, "reservation", 0, units, order_id, order_id)
-                self.evidence.reservations.append(Reservation(position[0], order_id, line["line_id"], position[2],
-                                                              position[1], units, units, 0, 0, 0))
+                self.evidence.reservations.append(Reservation(position[0], order_id, line["line_id"],
+                                                              position[2], position[1], units, units, 0, 0,
+                                                              0))
                 left -= units
         return line["quantity"] - left
 
@@ -198,15 +205,16 @@ class HonestRun:
                               tuple((row.warehouse, row.reserved) for row in taken)))
             self._send(seller_id, "order", order_id, part, len(sellers), True, tuple(lines))
 
-    def _send(self, seller_id: str, kind: str, order_id: str, part: int, parts: int, whole: bool, lines: tuple) -> None:
+    def _send(self, seller_id: str, kind: str, order_id: str, part: int, parts: int, whole: bool,
+              lines: tuple) -> None:
         number = self.evidence.streams.get((seller_id, "main"), 0) + 1
         body = json.dumps([seller_id, number, kind, order_id, part, parts, lines])
         digest = hashlib.sha256(body.encode()).hexdigest()
         self.bodies[seller_id, "main", number] = body
         self.evidence.streams[seller_id, "main"] = self.evidence.delivered[seller_id, "main"] = number
         self.evidence.stored.append(StoredMessage(seller_id, "main", number, order_id, kind, digest))
-        self.evidence.arrivals.append(Arrival("sellers.00", f"{seller_id}/main/{number}", seller_id, "main", number,
-                                              kind, order_id, digest, part, parts, whole, lines))
+        self.evidence.arrivals.append(Arrival("sellers.00", f"{seller_id}/main/{number}", seller_id, "main",
+                                              number, kind, order_id, digest, part, parts, whole, lines))
 
     def _available(self, seller_id: str, sku: str) -> int:
         return sum(on_hand - reserved for position, (on_hand, reserved, *_) in self._positions.items()
@@ -231,8 +239,9 @@ class HonestRun:
 def ordinary_run() -> HonestRun:
     """A bit of everything."""
     run = HonestRun()
-    for seller_id, sku, warehouse, units in (("s1", "A", "main", 10), ("s1", "B", "main", 2), ("s1", "B", "west", 3),
-                                             ("s2", "C", "main", 5), ("s2", "D", "main", 1), ("s3", "E", "main", 9)):
+    for seller_id, sku, warehouse, units in (("s1", "A", "main", 10), ("s1", "B", "main", 2),
+                                             ("s1", "B", "west", 3), ("s2", "C", "main", 5),
+                                             ("s2", "D", "main", 1), ("s3", "E", "main", 9)):
         run.receive(seller_id, sku, warehouse, units)
     run.cart("one", [("1", "s1", "A", 2)])
     run.cart("two-sellers", [("1", "s1", "B", 4), ("2", "s2", "C", 1)], times=2)

@@ -15,9 +15,10 @@ examples:
   scripts/demo --olist ~/olist --join 3     each three neighbouring orders as one cart: more sellers a cart
   scripts/demo --keep                       leaves everything running, to look at
 
-Starts RabbitMQ, PostgreSQL and MariaDB of its own on free loopback ports, and the workers; sellers then change
-stock and prices while carts flow, some carts are repeated, cancelled, held, broken. At the end the databases and what
-the sellers wrote down are compared with what was sent. Exit status 0 only if every promise held.
+Starts RabbitMQ, PostgreSQL and MariaDB of its own on free loopback ports, and the workers; sellers then
+change stock and prices while carts flow, some carts are repeated, cancelled, held, broken. At the end the
+databases and what the sellers wrote down are compared with what was sent. Exit status 0 only if every
+promise held.
 """
 
 
@@ -34,14 +35,19 @@ def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="scripts/demo", epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter,
         description="Shows the fleet at work and checks that its promises held.")
-    parser.add_argument("--carts", type=_positive, metavar="N", help="how many (default: about a minute's worth; with "
+    parser.add_argument("--carts", type=_positive, metavar="N",
+                        help="how many (default: about a minute's worth; with "
                                                                      "--olist all)")
-    parser.add_argument("--seed", type=int, default=1, metavar="S", help="of everything that is made up (default: 1)")
-    parser.add_argument("--olist", type=Path, metavar="DIR", help="replay real orders: the folder with order_items.csv "
+    parser.add_argument("--seed", type=int, default=1, metavar="S",
+                        help="of everything that is made up (default: 1)")
+    parser.add_argument("--olist", type=Path, metavar="DIR",
+                        help="replay real orders: the folder with order_items.csv "
                                                                   "and its neighbours, gzipped or not")
-    parser.add_argument("--join", type=_positive, default=1, metavar="N", help="with --olist: N neighbouring orders are "
+    parser.add_argument("--join", type=_positive, default=1, metavar="N",
+                        help="with --olist: N neighbouring orders are "
                                                                               "one cart")
-    parser.add_argument("--replicas", type=_positive, default=2, metavar="R", help="of each worker (default: 2)")
+    parser.add_argument("--replicas", type=_positive, default=2, metavar="R",
+                        help="of each worker (default: 2)")
     parser.add_argument("--keep", action="store_true", help="leave servers and workers running")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the summary as JSON too")
     parser.add_argument("--run-dir", type=Path, default=default_path() / "demo", metavar="DIR",

@@ -1,1 +1,1 @@
-"""What scripts/demo is made of: the flow of carts, scenes that exercise one thing each, settling, the summary."""
+"""What scripts/demo is made of: the flow of carts, scenes of one thing each, settling, the summary."""

@@ -19,6 +19,7 @@ def unreadable(number: int) -> Iterator[tuple[str, Message]]:
     yield "malformed", _raw(f"not-json-{number}", b'{"specversion": "1.0", "id": oops}' + space)
     yield "malformed", _raw(f"a-number-{number}", b"42" + space)
     yield "malformed", _raw(f"nothing-{number}", space)
+    yield "malformed", _raw(f"no-events-{number}", b"[]" + space)
     yield "malformed", _raw(f"not-utf8-{number}", b'{"specversion":"1.0","id":"\xff\xfe"}' + space)
     yield "malformed", _raw(f"deep-{number}", b"[" * 200 + b"]" * 200 + space)
     yield "malformed", _event(f"quantity-word-{number}", _CART, _cart(number, quantity="two"))
@@ -41,7 +42,8 @@ def unreadable(number: int) -> Iterator[tuple[str, Message]]:
     yield "body_too_large", _event(f"large-{number}", _CART, {**_cart(number), "note": "x" * BODY_BYTES_MAX})
     yield "malformed", _event(f"kind-{number}", _MOVED, {"movements": [_movement(kind="gift")]})
     yield "malformed", _event(f"no-time-{number}", _MOVED, {"movements": [_movement(occurred_at=None)]})
-    yield "malformed", _event(f"no-such-time-{number}", _MOVED, {"movements": [_movement(occurred_at="yesterday")]})
+    yield "malformed", _event(f"no-such-time-{number}", _MOVED,
+                              {"movements": [_movement(occurred_at="yesterday")]})
     yield "malformed", _event(f"no-lines-to-cancel-{number}", _CANCELLATION,
                               {"order_id": f"fault-{number}", "reason": "?", "lines": []})
 
@@ -70,8 +72,8 @@ def correctable(order_id: str, seller_id: str, sku: str) -> tuple[Message, bytes
 
 
 def _event(event_id: str, type_: str, data: object) -> Message:
-    event = {"specversion": "1.0", "id": event_id, "source": "urn:cartwright:faults", "type": type_, "time": now(),
-             "data": data}
+    event = {"specversion": "1.0", "id": event_id, "source": "urn:cartwright:faults", "type": type_,
+             "time": now(), "data": data}
     if data is None:
         del event["data"]
     return _raw(event_id, encode(event), type_)
@@ -98,5 +100,5 @@ def _cart(number: int, quantity: object = 1) -> dict:
 
 
 def _movement(**values) -> dict:
-    return {"kind": "receipt", "seller_id": "seller-0001", "sku": "SKU-00001", "warehouse": "main", "quantity": 1,
-            "occurred_at": now(), **values}
+    return {"kind": "receipt", "seller_id": "seller-0001", "sku": "SKU-00001", "warehouse": "main",
+            "quantity": 1, "occurred_at": now(), **values}

@@ -1,8 +1,9 @@
 """The flow of carts, with everything that goes on in a marketplace meanwhile.
 
-While carts are published, sellers receive, count and adjust stock, change prices, are suspended and come back; some
-carts are repeated in other bytes, some are cancelled, before they are there or after, in part or twice. All of it
-follows from the seed; when which of two things that race is handled first does not, and need not.
+While carts are published, sellers receive, count and adjust stock, change prices, are suspended and come
+back; some carts are repeated in other bytes, some are cancelled, before they are there or after, in part or
+twice. All of it follows from the seed; when which of two things that race is handled first does not, and
+need not.
 """
 
 from __future__ import annotations
@@ -84,7 +85,7 @@ class Flow:
 
     def _soon(self, number: int) -> int:
         """A cart's number a little or quite some time from now."""
-        return number + self._rng.choice((1, 10, 100, 1000))
+        return number + self._rng.choice((1, 100, 3000, 8000))
 
     def _publish(self, number: int, cart: dict) -> None:
         rng, habits, stage = self._rng, self._habits, self._stage
@@ -106,12 +107,13 @@ class Flow:
             self._change_price()
 
     def _expectation(self, cart: dict) -> Expectation | None:
-        """What the changes of the catalogue that go on meanwhile may do to a cart; None when it is nothing."""
+        """What the changes of the catalogue meanwhile may do to a cart; None when it is nothing."""
         codes = set()
         for line in cart["lines"]:
             if not self._absent_skus.isdisjoint((line["sku"],)):
                 codes.add("seller_suspended")
-            if not cart["paid"] and "seller_id" in line and (line["seller_id"], line["sku"]) in self._volatile:
+            if not cart["paid"] and "seller_id" in line and (line["seller_id"],
+                                                             line["sku"]) in self._volatile:
                 codes.add("price_changed")
         return Expectation(codes=_SHORT | codes) if codes else None
 
@@ -130,7 +132,8 @@ class Flow:
         several = [line["line_id"] for line in cart["lines"] if line["quantity"] > 1]
         if several and cart["paid"] and "policy" not in cart and not ships(cart["order_id"], SHIP_PERCENT):
             line_id = self._rng.choice(several)
-            self._put_off(self._soon(number), lambda: self._stage.cancel(cart["order_id"], {line_id: 1}, in_scene=False))
+            self._put_off(self._soon(number), lambda: self._stage.cancel(cart["order_id"], {line_id: 1},
+                                                                         in_scene=False))
             self._stage.exercised["orders cancelled in part"] += 1
 
     def _move(self, number: int) -> None:
@@ -144,7 +147,8 @@ class Flow:
             movement = {"kind": kind, "seller_id": offer.seller_id, "sku": offer.sku, "warehouse": warehouse,
                         "quantity": rng.randint(1, 8), "occurred_at": now()}
             if kind == "adjustment":
-                movement |= {"quantity": rng.choice((-1, 1)), "reason": "found" if rng.random() < 0.5 else "broken"}
+                movement |= {"quantity": rng.choice((-1, 1)), "reason": "found" if rng.random() < 0.5
+                             else "broken"}
                 may_park = frozenset({"movement_rejected"})
             movements.append(movement)
         sent = self._stage.move(movements, may_park=may_park, in_scene=False)
@@ -158,7 +162,8 @@ class Flow:
     def set_price(self, offer: Offer, price_minor: int) -> None:
         """As a seller does it: in the catalogue, then the word that it has changed."""
         with self._catalogue.cursor() as cursor:
-            cursor.execute("UPDATE offer SET price_minor = %s, version = version + 1 WHERE seller_id = %s AND sku = %s",
+            cursor.execute("UPDATE offer SET price_minor = %s, version = version + 1 WHERE seller_id = %s "
+                           "AND sku = %s",
                            (price_minor, offer.seller_id, offer.sku))
         offer.price_minor = price_minor
         self._changed(skus=[offer.sku])

@@ -1,4 +1,4 @@
-"""Real orders as a flow: prices follow the data, and some SKUs are delivered late, so that their carts are held."""
+"""Real orders as a flow: prices follow the data; some SKUs are delivered late and their carts held."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ class OlistFlow(Flow):
         super().__init__(stage, world, carts, count, seed, catalogue, HABITS)
         self._late_pairs = {position[:2] for position in late}
         for position, units in late.items():
-            self.at(self._rng.uniform(0.3, 0.95), lambda position=position, units=units: self._deliver(position, units))
+            self.at(self._rng.uniform(0.3, 0.95), lambda position=position,
+                    units=units: self._deliver(position, units))
 
     def _publish(self, number: int, cart: dict) -> None:
         for line in cart["lines"]:

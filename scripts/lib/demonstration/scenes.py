@@ -1,7 +1,7 @@
 """Scenes: each exercises one thing on purpose, with sellers and SKUs of its own, and knows how it must end.
 
-A scene puts what it needs into the world when it is made. `play` publishes, and yields publications whose answers it
-waits for before it goes on.
+A scene puts what it needs into the world when it is made. `play` publishes, and yields publications whose
+answers it waits for before it goes on.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ class Scene:
         """What happens."""
         raise NotImplementedError
 
-    def seller(self, name: str = "a", warehouses: tuple[str, ...] = ("main",), suspended: bool = False) -> str:
+    def seller(self, name: str = "a", warehouses: tuple[str, ...] = ("main",),
+               suspended: bool = False) -> str:
         seller = Seller(f"stage-{self.key}-{name}", "SP", ("staged",), suspended, warehouses)
         return self.world.add_seller(seller).seller_id
 
@@ -107,7 +108,8 @@ class TwoLinesOneSku(Scene):
 
     def play(self, stage: Stage) -> Play:
         def two(name: str, first: int, second: int) -> dict:
-            return self.cart(name, line(self.sku, first, self.seller_id), line(self.sku, second, self.seller_id, "2"))
+            return self.cart(name, line(self.sku, first, self.seller_id),
+                             line(self.sku, second, self.seller_id, "2"))
 
         yield [stage.cart(two("six", 3, 3), expect("rejected", codes=[SHORT]))]
         stage.cart(two("five", 2, 3), READY)
@@ -136,7 +138,8 @@ class HoldAndFill(Scene):
         self.offers = [self.stocked(0, seller, seller) for seller in ("a", "b")]
 
     def play(self, stage: Stage) -> Play:
-        lines = [line(sku, 2, seller_id, str(number)) for number, (seller_id, sku) in enumerate(self.offers, 1)]
+        lines = [line(sku, 2, seller_id, str(number)) for number,
+                 (seller_id, sku) in enumerate(self.offers, 1)]
         yield [stage.cart(self.cart("waits", *lines, policy="hold"), READY)]
         for seller_id, sku in self.offers:
             yield [stage.move([movement("receipt", seller_id, sku, 2)])]
@@ -198,7 +201,8 @@ class Rejections(Scene):
                    expect("rejected", reasons=[(each["line_id"], each["line_id"]) for each in several]))
         good = line(self.good, 1, self.good_seller)
         stage.cart(self.cart("empty"), expect("rejected", reasons=[("", "empty_cart")]))
-        stage.cart(self.cart("zero", {**good, "quantity": 0}), expect("rejected", reasons=[("1", "quantity_invalid")]))
+        stage.cart(self.cart("zero", {**good, "quantity": 0}),
+                   expect("rejected", reasons=[("1", "quantity_invalid")]))
         stage.cart(self.cart("negative", {**good, "quantity": -1}),
                    expect("rejected", reasons=[("1", "quantity_invalid")]))
         stage.cart(self.cart("twice", good, good), expect("rejected", reasons=[("1", "repeated_line_id")]))
@@ -292,7 +296,8 @@ class DispatchBeforeOrder(Scene):
 
     def play(self, stage: Stage) -> Play:
         cart = self.cart("early", line(self.sku, 3, self.seller_id))
-        stage.move([movement("dispatch", self.seller_id, self.sku, 2, order_id=cart["order_id"], line_id="1")])
+        stage.move([movement("dispatch", self.seller_id, self.sku, 2, order_id=cart["order_id"],
+                             line_id="1")])
         stage.cart(cart, READY)
         stage.exercised["dispatches before their order"] += 1
         return
@@ -319,7 +324,7 @@ class ShipAndReturn(Scene):
 
 
 class Shortfall(Scene):
-    """A count finds fewer than are promised; a cancellation then frees what is not there, and sells nothing."""
+    """A count finds fewer than are promised; a cancellation then frees units that are not there."""
 
     def prepare(self) -> None:
         self.seller_id, self.sku = self.stocked(5)
@@ -357,7 +362,8 @@ class LastUnit(Scene):
 
     def play(self, stage: Stage) -> Play:
         carts = [self.cart(str(number), line(self.sku, 1, self.seller_id)) for number in range(8)]
-        stage.evidence.races.append(Race(tuple(cart["order_id"] for cart in carts), 1, f"last unit of {self.sku}"))
+        stage.evidence.races.append(Race(tuple(cart["order_id"] for cart in carts), 1,
+                                         f"last unit of {self.sku}"))
         for cart in carts:
             stage.cart(cart, expect("ready", "rejected", codes=[SHORT]))
         stage.exercised["races for a last unit"] += 1
@@ -386,7 +392,7 @@ class Unreadable(Scene):
 
 
 class Corrected(Scene):
-    """A cart that cannot be read; later somebody corrects and replays it, and it is an order like any other."""
+    """A cart that cannot be read; later it is corrected and replayed, an order like any other."""
 
     rejects = False
 
@@ -399,6 +405,6 @@ class Corrected(Scene):
         yield [self.sent]
 
 
-ALL = (SpillOver, ChosenSeller, TwoLinesOneSku, Partial, HoldAndFill, HeldForEver, Unpaid, Rejections, Conflict,
-       OvertakenCart, CancelledTwice, CancelledInPart, DispatchBeforeOrder, ShipAndReturn, Shortfall, LateReceipt,
-       LastUnit, Unreadable)
+ALL = (SpillOver, ChosenSeller, TwoLinesOneSku, Partial, HoldAndFill, HeldForEver, Unpaid, Rejections,
+       Conflict, OvertakenCart, CancelledTwice, CancelledInPart, DispatchBeforeOrder, ShipAndReturn,
+       Shortfall, LateReceipt, LastUnit, Unreadable)

@@ -13,20 +13,24 @@ from ..servers import Servers
 from .stage import Stage
 
 STUCK_AFTER_S = 90
+_STUCK_AGAIN_AFTER_S = 10
 _STABLE_S = 1.0
 _POLL_S = 0.1
 
 
 class Settling:
-    """Looks at the queues, the databases and the listeners; `wait` until all agree that nothing is under way."""
+    """Looks at queues, databases and listeners; `wait` until all agree that nothing is under way."""
 
     def __init__(self, servers: Servers, stage: Stage, sellers: ListenerProcess, answers: ListenerProcess):
         self._stage, self._sellers, self._answers = stage, sellers, answers
+        self._patience_s = STUCK_AFTER_S
         listed = servers.rabbitmq.management("GET", "/api/queues?columns=name,exclusive")
         self.queues = sorted(queue["name"] for queue in listed
                              if not queue.get("exclusive") and not queue["name"].startswith("demo.")
                              and queue["name"] != "parking")
-        self._connection = pika.BlockingConnection(pika.URLParameters(servers.urls["AMQP_URL"] + "?heartbeat=0"))
+        parameters = pika.URLParameters(servers.urls["AMQP_URL"])
+        parameters.heartbeat = 0  # it is not served while carts are published
+        self._connection = pika.BlockingConnection(parameters)
         self._channel = self._connection.channel()
         self._database = psycopg2.connect(servers.urls["POSTGRES_ADMIN_URL"])
         self._database.autocommit = True
@@ -47,7 +51,8 @@ class Settling:
                 settled_since = None
             if missing != before:
                 changed_at, before = now, missing
-            if now - changed_at > STUCK_AFTER_S:
+            if now - changed_at > self._patience_s:
+                self._patience_s = _STUCK_AGAIN_AFTER_S
                 return missing
             if dead := self._dead():
                 return dead

@@ -17,7 +17,7 @@ from typing import Callable, Iterator
 from .. import journal, operator_command, replies, sellers
 from ..checker import check
 from ..console import Trouble, paint, say, step
-from ..evidence import Evidence, Expectation, Parked, Publication, digest_of_cart, read_databases
+from ..evidence import Evidence, Expectation, Parked, read_databases
 from ..fleet import Fleet
 from ..generator import Generator
 from ..listener import ListenerProcess
@@ -34,7 +34,7 @@ from .settling import Settling
 from .stage import BULK_ANSWERS, SELLER_ANSWERS, Stage, declare_answer_queues
 from .summary import render, summarise
 
-DEFAULT_CARTS = 30_000
+DEFAULT_CARTS = 40_000
 WORKERS = ("reserver", "splitter", "router")
 _CHUNK = 50
 _UNANSWERED_MAX = 4000
@@ -97,10 +97,11 @@ class Show:
         offers = generator.hot_offers
         world = generator.world
         scenes = [scene(world, number, rng) for scene in ALL for number in range(1, _PLAYS_OF_A_SCENE + 1)]
-        return Plan(f"{count:,} made-up carts, seed {options.seed}, {options.replicas} replicas of each worker", [], world,
+        return Plan(f"{count:,} made-up carts, seed {options.seed}, {options.replicas} replicas of each "
+                    "worker", [], world,
                     count, scenes, Corrected(world, 1, rng),
-                    lambda stage, catalogue: Flow(stage, world, generator.carts(count), count, options.seed, catalogue,
-                                                  hot=offers),
+                    lambda stage, catalogue: Flow(stage, world, generator.carts(count), count, options.seed,
+                                                  catalogue, hot=offers),
                     Expectation())
 
     def _plan_of_real_orders(self, rng: random.Random) -> Plan:
@@ -113,14 +114,20 @@ class Show:
         scenes = [scene(world, 1, rng) for scene in ALL if not scene.rejects]
         joined = f", {options.join} neighbouring orders joined to one cart" if options.join > 1 else ""
         several = sum(len({line["seller_id"] for line in cart["lines"]}) > 1 for cart in carts)
-        notes = [f"Real: the orders and their order, {pairs:,} offers of sellers, prices as they changed{joined}; "
+        notes = [f"Real: the orders and their order, {pairs:,} offers of sellers, prices as they "
+                 f"changed{joined}; "
                  f"{several:,} carts have several sellers.",
-                 "Made up: the stock (what was sold and up to 3 more a SKU) and the warehouses (1 to 3 a seller); a few "
-                 "SKUs are delivered late and their carts held. All carts are paid, so none may be rejected."]
-        return Plan(f"{len(carts):,} carts of real orders (Olist), {options.replicas} replicas of each worker", notes,
+                 "Made up: the stock (what was sold and up to 3 more a SKU) and the warehouses (1 to 3 a "
+                 "seller); a few "
+                 "SKUs are delivered late and their carts held. All carts are paid, so none may be rejected.",
+                 f"Beside them {len(scenes)} staged scenes show what real orders do not: carts that are not "
+                 "paid, one id for two "
+                 f"carts, dispatches before their order, messages that nobody can read."]
+        return Plan(f"{len(carts):,} carts of real orders (Olist), {options.replicas} replicas of each "
+                    "worker", notes,
                     world, len(carts), scenes, Corrected(world, 1, rng),
-                    lambda stage, catalogue: OlistFlow(stage, world, iter(carts), len(carts), options.seed, catalogue,
-                                                       late),
+                    lambda stage, catalogue: OlistFlow(stage, world, iter(carts), len(carts), options.seed,
+                                                       catalogue, late),
                     Expectation(frozenset({"ready", "cancelled"}), codes=frozenset()))
 
     def _open(self, stack: contextlib.ExitStack, plan: Plan) -> None:
@@ -160,10 +167,12 @@ class Show:
             stage = Stage(url, publisher, self._evidence, self._folder)
             stack.callback(stage.close)
             answers, seller_process = self._listeners(stack, url)
-            catalogue = stack.enter_context(contextlib.closing(connect_catalogue(self._servers.urls["MARIADB_URL"])))
+            catalogue = connect_catalogue(self._servers.urls["MARIADB_URL"])
+            stack.callback(catalogue.close)
             settling = Settling(self._servers, stage, seller_process, answers)
             stack.callback(settling.close)
-            with step(f"stock: {len(plan.world.stock):,} positions, {sum(plan.world.stock.values()):,} units"):
+            with step(f"stock: {len(plan.world.stock):,} positions, {sum(plan.world.stock.values()):,} "
+                      "units"):
                 self._fill_shelves(plan, stage, settling)
             self._let_flow(plan, stage, plan.flow(stage, catalogue), settling, seller_process, answers)
             self._settle("waiting until everything has settled", settling, "settling_s")
@@ -176,13 +185,14 @@ class Show:
 
     def _listeners(self, stack: contextlib.ExitStack, url: str) -> tuple[ListenerProcess, ListenerProcess]:
         folder = self._folder
-        answers = ListenerProcess("lib.replies", "--url", url, "--log", str(folder / "answers.jsonl"), "--queue",
-                                  BULK_ANSWERS, log=self._servers.run.log / "demo-answers.log")
+        answers = ListenerProcess("lib.replies", "--url", url, "--log", str(folder / "answers.jsonl"),
+                                  "--queue", BULK_ANSWERS, log=self._servers.run.log / "demo-answers.log")
         stack.callback(answers.stop)
         seller_process = ListenerProcess(
             "lib.sellers", "--url", url, "--arrivals", str(folder / "arrivals.jsonl"), "--answers",
-            str(folder / "seller-answers.jsonl"), "--journal", str(folder / "seller-published.jsonl"), "--answer-queue",
-            SELLER_ANSWERS, "--ship", str(SHIP_PERCENT), log=self._servers.run.log / "demo-sellers.log")
+            str(folder / "seller-answers.jsonl"), "--journal", str(folder / "seller-published.jsonl"),
+            "--answer-queue", SELLER_ANSWERS, "--ship", str(SHIP_PERCENT),
+            log=self._servers.run.log / "demo-sellers.log")
         stack.callback(seller_process.stop)
         return answers, seller_process
 
@@ -194,8 +204,8 @@ class Show:
         if missing := settling.wait(lambda _: None):
             raise Trouble(f"the first stock was not taken: {missing}", f"read {self._servers.run.log}")
 
-    def _let_flow(self, plan: Plan, stage: Stage, flow: Flow, settling: Settling, seller_process: ListenerProcess,
-                  answers: ListenerProcess) -> None:
+    def _let_flow(self, plan: Plan, stage: Stage, flow: Flow, settling: Settling,
+                  seller_process: ListenerProcess, answers: ListenerProcess) -> None:
         """Publishes everything, as fast as it is answered."""
         scenes = [*plan.scenes, plan.corrected]
         for place, scene in enumerate(scenes):
@@ -215,12 +225,14 @@ class Show:
                 time.sleep(0.01)
             stage.hear()
             if progress.due():
-                progress.show(_status(flow, answered, asked, seller_process, answers, time.monotonic() - began))
+                progress.show(_status(stage, flow, answered, asked, seller_process, answers,
+                                      time.monotonic() - began))
         stage.flush()
         progress.clear()
         self._times["flow_s"] = time.monotonic() - began
         self._times["carts_per_second"] = flow.published / self._times["flow_s"]
-        say(f"{stage.carts:,} carts in {self._times['flow_s']:.1f} s, {rate(stage.carts, self._times['flow_s'])}, while "
+        say(f"{stage.carts:,} carts in {self._times['flow_s']:.1f} s, "
+            f"{rate(stage.carts, self._times['flow_s'])}, while "
             f"sellers changed stock and prices")
 
     def _settle(self, title: str, settling: Settling, name: str) -> None:
@@ -235,8 +247,8 @@ class Show:
     def _correct(self, plan: Plan, stage: Stage, settling: Settling) -> None:
         """Finds one parked message, corrects it and gives it back, as an operator does."""
         scene, preset = plan.corrected, self._options.preset
-        listed = json.loads(operator_command.cartwright(self._servers, "parked", "list", "--json", "--limit", "100000",
-                                                        preset=preset))
+        listed = json.loads(operator_command.cartwright(self._servers, "parked", "list", "--json", "--limit",
+                                                        "100000", preset=preset))
         found = [row["id"] for row in listed if row["id"] == scene.sent.message_id]
         if not found:
             self._troubles.append(f"{scene.sent.message_id} is not listed as parked")
@@ -244,13 +256,15 @@ class Show:
         path = self._folder / "corrected.json"
         path.write_bytes(scene.right_body)
         with step("correcting and replaying a parked message"):
-            operator_command.cartwright(self._servers, "parked", "replay", found[0], "--body", str(path), preset=preset)
+            operator_command.cartwright(self._servers, "parked", "replay", found[0], "--body", str(path),
+                                        preset=preset)
         scene.sent.replayed = True
         self._evidence.publications.append(dataclasses.replace(
-            scene.sent, kind="cart", key=scene.right_cart["order_id"], body=scene.right_body, data=scene.right_cart,
-            content=digest_of_cart(scene.right_cart), must_park=frozenset(), may_park=frozenset()))
+            scene.sent, kind="cart", key=scene.right_cart["order_id"], body=scene.right_body,
+            data=scene.right_cart, must_park=frozenset(), may_park=frozenset()))
         self._evidence.expectations[scene.right_cart["order_id"]] = Expectation(frozenset({"ready"}),
-                                                                                label="corrected and replayed")
+                                                                                label="corrected and "
+                                                                                      "replayed")
         stage.exercised["corrected and replayed"] += 1
         self._wait_for_order(scene.right_cart["order_id"], stage)
         self._settle("waiting until it has taken effect", settling, "settling_s")
@@ -283,9 +297,9 @@ class Show:
 
     def _take_parked(self, settling: Settling) -> None:
         for properties, body in settling.take_parked():
-            self._evidence.parked.append(Parked(body, properties.message_id, properties.type, properties.content_type,
-                                                properties.reply_to, properties.correlation_id,
-                                                properties.headers or {}))
+            self._evidence.parked.append(Parked(body, properties.message_id, properties.type,
+                                                properties.content_type, properties.reply_to,
+                                                properties.correlation_id, properties.headers or {}))
 
     def _listeners_done(self, stage: Stage) -> None:
         folder, evidence = self._folder, self._evidence
@@ -302,9 +316,10 @@ class Show:
 
     def _facts(self, plan: Plan, stage: Stage) -> dict:
         kinds = collections.Counter(sent.kind for sent in self._evidence.publications)
-        return {"title": plan.title, "notes": plan.notes, "seed": self._options.seed, "troubles": self._troubles,
-                "publications": len(self._evidence.publications), "publications_by_kind": dict(kinds),
-                "carts_published": stage.carts, "ledger_rows": len(self._evidence.ledger), **self._times}
+        return {"title": plan.title, "notes": plan.notes, "seed": self._options.seed,
+                "troubles": self._troubles, "publications": len(self._evidence.publications),
+                "publications_by_kind": dict(kinds), "carts_published": stage.carts,
+                "ledger_rows": len(self._evidence.ledger), **self._times}
 
     def _conclude(self, summary: dict) -> int:
         summary["held"] = summary["held"] and not self._troubles
@@ -315,7 +330,8 @@ class Show:
             say(text)
         for trouble in self._troubles:
             say(paint("red", "trouble: ") + trouble)
-        shown = self._folder.relative_to(REPOSITORY) if self._folder.is_relative_to(REPOSITORY) else self._folder
+        inside = self._folder.is_relative_to(REPOSITORY)
+        shown = self._folder.relative_to(REPOSITORY) if inside else self._folder
         say(paint("faint", f"all that was sent and seen: {shown}"))
         if self._options.keep:
             run_dir = self._servers.run.path
@@ -323,12 +339,13 @@ class Show:
         return 0 if summary["held"] else 1
 
 
-def _status(flow: Flow, answered: int, asked: int, seller_process: ListenerProcess, answers: ListenerProcess,
-            seconds: float) -> str:
+def _status(stage: Stage, flow: Flow, answered: int, asked: int, seller_process: ListenerProcess,
+            answers: ListenerProcess, seconds: float) -> str:
     types = answers.status.get("types", {})
+    parked = stage.parked_scenes + types.get("cartwright.message.parked.v1", 0)
     return (f"{bar(flow.published, flow.count)} {flow.published:,} of {flow.count:,} carts, "
             f"{rate(flow.published, seconds)} · {asked - answered:,} unanswered · "
             f"{seller_process.status.get('arrived', 0):,} to sellers · "
             f"{types.get('cartwright.order.rejected.v1', 0):,} rejected · "
             f"{types.get('cartwright.order.pending.v1', 0):,} held · "
-            f"{types.get('cartwright.message.parked.v1', 0):,} parked")
+            f"{parked:,} parked")

@@ -1,4 +1,4 @@
-"""Where everything the demonstration publishes goes through, so that it is written down with what is expected of it."""
+"""What the demonstration publishes goes through here, and is written down with what is expected of it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Generator, Iterable
 
 import pika
 
-from ..evidence import Evidence, Expectation, Publication, Reply, digest_of_cart
+from ..evidence import Evidence, Expectation, Publication, Reply
 from ..journal import Journal, publication_of
 from ..messages import Message, cart_submitted, order_cancellation, re_serialised, stock_moved
 from ..publisher import Publisher
@@ -56,21 +56,22 @@ class Stage:
         self._numbers[cart["order_id"]] += 1
         event_id = f"{cart['order_id']}/submitted" + (f"/{sent_before}" if sent_before else "")
         message = cart_submitted(cart, event_id, source=f"urn:cartwright:channels:{cart['channel']}")
-        return self.publish(message, "cart", cart["order_id"], cart, content=digest_of_cart(cart), **more)
+        return self.publish(message, "cart", cart["order_id"], cart, **more)
 
     def cancel(self, order_id: str, lines: dict[str, int] | None = None, reason: str = "no longer wanted",
                **more) -> Publication:
         """A cancellation under an id of its own; of the whole order, or of units by line."""
         self._numbers["cancellations"] += 1
         wanted = [{"line_id": line_id, "quantity": units} for line_id, units in (lines or {}).items()] or None
-        message = order_cancellation(f"cancellation-{self._numbers['cancellations']}", order_id, reason, wanted,
-                                     requested_by="buyer", source="urn:cartwright:buyers")
+        message = order_cancellation(f"cancellation-{self._numbers['cancellations']}", order_id, reason,
+                                     wanted, requested_by="buyer", source="urn:cartwright:buyers")
         return self.publish(message, "cancellation", order_id, json.loads(message.body)["data"], **more)
 
     def move(self, movements: list[dict], **more) -> Publication:
         """A message of stock movements."""
         self._numbers["movements"] += 1
-        message = stock_moved(f"movements-{self._numbers['movements']}", movements, source="urn:cartwright:warehouses")
+        message = stock_moved(f"movements-{self._numbers['movements']}", movements,
+                              source="urn:cartwright:warehouses")
         for movement in movements:
             self.exercised[f"movements: {movement['kind']}"] += 1
         return self.publish(message, "movements", message.message_id, {"movements": movements}, **more)
@@ -80,17 +81,18 @@ class Stage:
         message = re_serialised(self._message_of(sent))
         self.exercised[{"cart": "carts repeated", "cancellation": "cancellations repeated"}.get(
             sent.kind, "movements repeated")] += 1
-        return self.publish(message, sent.kind, sent.key, sent.data, content=sent.content,
-                            must_park=sent.must_park, may_park=sent.may_park, in_scene=sent.reply_to == SCENE_ANSWERS)
+        return self.publish(message, sent.kind, sent.key, sent.data,
+                            must_park=sent.must_park, may_park=sent.may_park,
+                            in_scene=sent.reply_to == SCENE_ANSWERS)
 
-    def publish(self, message: Message, kind: str, key: str, data: dict | None, content: str = "",
+    def publish(self, message: Message, kind: str, key: str, data: dict | None,
                 must_park: frozenset[str] = frozenset(), may_park: frozenset[str] = frozenset(),
                 in_scene: bool = True) -> Publication:
         """Anything else; `in_scene` says who hears the answer."""
         self._correlation += 1
         message.correlation_id = f"{'scene' if in_scene else 'flow'}-{self._correlation}"
         message.reply_to = SCENE_ANSWERS if in_scene else BULK_ANSWERS
-        sent = publication_of(message, kind, key, data, content, must_park, may_park)
+        sent = publication_of(message, kind, key, data, must_park, may_park)
         self._evidence.publications.append(sent)
         self._journal.add(sent)
         self.asked += 1
@@ -127,6 +129,11 @@ class Stage:
         """Publications of scenes that got an answer."""
         return len(self._answered)
 
+    @property
+    def parked_scenes(self) -> int:
+        """Publications of scenes that were answered as parked."""
+        return sum(reply.type == "cartwright.message.parked.v1" for reply in self.scene_replies)
+
     def flush(self) -> None:
         self._publisher.flush()
 
@@ -148,7 +155,8 @@ class Stage:
     @staticmethod
     def _message_of(sent: Publication) -> Message:
         exchange, key = (("carts", "cart.submitted") if sent.kind == "cart" else
-                         ("movements", "order.cancellation" if sent.kind == "cancellation" else "stock.moved"))
+                         ("movements", "order.cancellation" if sent.kind == "cancellation"
+                          else "stock.moved"))
         return Message(exchange, key, sent.body, sent.message_id, sent.type, sent.content_type)
 
 
@@ -197,4 +205,5 @@ def declare_answer_queues(url: str) -> None:
 def expect(*states: str, codes: Iterable[str] = (), reasons: Iterable[tuple[str, str]] | None = None,
            label: str = "") -> Expectation:
     """Short for an Expectation."""
-    return Expectation(frozenset(states), frozenset(codes), None if reasons is None else frozenset(reasons), label)
+    return Expectation(frozenset(states), frozenset(codes), None if reasons is None else frozenset(reasons),
+                       label)

@@ -10,18 +10,19 @@ from ..console import duration, paint
 from ..evidence import Evidence
 
 _VIOLATIONS_SHOWN_MAX = 8
-_COLUMN = 34
+_COLUMN = 42
 
 
-def summarise(evidence: Evidence, violations: list[Violation], exercised: collections.Counter, facts: dict) -> dict:
+def summarise(evidence: Evidence, violations: list[Violation], exercised: collections.Counter,
+              facts: dict) -> dict:
     """Everything countable about a run. `facts` holds what the rows do not say: durations, made-up things."""
     return {"held": not violations,
             "promises": {name: _promise(name, violations) for name in PROMISES},
             "run": facts,
             "counts": {"carts": _carts(evidence, exercised), "rejections": _rejections(evidence),
                        "held": _held(evidence), "sellers": _sellers(evidence),
-                       "cancellations": _cancellations(evidence, exercised), "stock": _stock(evidence, exercised),
-                       "parked": _parked(evidence, exercised)}}
+                       "cancellations": _cancellations(evidence, exercised),
+                       "stock": _stock(evidence, exercised), "parked": _parked(evidence, exercised)}}
 
 
 def render(summary: dict) -> Iterable[str]:
@@ -30,7 +31,8 @@ def render(summary: dict) -> Iterable[str]:
     yield ""
     yield paint("bold", run["title"])
     yield from (paint("faint", note) for note in run["notes"])
-    for title, key in (("Carts", "carts"), ("Rejected, and why (a cart may have several reasons)", "rejections"),
+    for title, key in (("Carts", "carts"), ("Rejected, and why (a cart may have several reasons)",
+                                            "rejections"),
                        ("Held", "held"), ("To the sellers", "sellers"), ("Cancellations", "cancellations"),
                        ("Stock", "stock"), ("Parked, and why", "parked")):
         if counts[key]:
@@ -43,7 +45,8 @@ def render(summary: dict) -> Iterable[str]:
     for name, promise in summary["promises"].items():
         yield from _render_promise(name, promise)
     yield ""
-    yield (f"{run['publications']:,} messages in, {counts['sellers']['messages that arrived']:,} out to sellers, "
+    yield (f"{run['publications']:,} messages in, {counts['sellers']['messages that arrived']:,} out to "
+           "sellers, "
            f"{run['ledger_rows']:,} ledger rows; {run['carts_per_second']:,.0f} carts/s over "
            f"{duration(run['flow_s'])}, settled after {duration(run['settling_s'])} more, checked in "
            f"{duration(run['checking_s'])}")
@@ -63,7 +66,8 @@ def _render_promise(name: str, promise: dict) -> Iterable[str]:
 
 
 _CHECKED = {
-    "P1": "at every version of every position reserved is within on hand; nothing was sold that was never there",
+    "P1": "at every version of every position reserved is within on hand; nothing was sold that was never "
+          "there",
     "P2": "every cart has one outcome, repeats the same answer, every movement acted once",
     "P3": "every position is the sum of its ledger rows, versions without a gap",
     "P4": "every line in one seller order, of the right seller, with all its units",
@@ -85,13 +89,14 @@ def _carts(evidence: Evidence, exercised: collections.Counter) -> dict:
     for row in evidence.reservations:
         sellers.setdefault(row.order_id, set()).add(row.seller_id)
     several = sum(len(of_order) > 1 for of_order in sellers.values())
+    rejected = {"rejected": states["rejected"]}
     return _nonzero({
         "orders asked for": len(published), "sent again, in other bytes": exercised["carts repeated"],
         "order ids used for two carts": exercised["order ids used for two carts"],
-        "ready": states["ready"], "reserved, not paid yet": states["reserved"], "rejected": states["rejected"],
+        "ready": states["ready"], "reserved, not paid yet": states["reserved"],
         "still held": states["pending"], "cancelled": states["cancelled"],
         "reserved at several sellers": several,
-        "races for a last unit, one winner each": exercised["races for a last unit"]})
+        "races for a last unit, one winner each": exercised["races for a last unit"]}) | rejected
 
 
 def _rejections(evidence: Evidence) -> dict:
@@ -113,10 +118,12 @@ def _held(evidence: Evidence) -> dict:
 
 def _sellers(evidence: Evidence) -> dict:
     first = {(one.seller_id, one.stream, one.number): one for one in evidence.arrivals}
-    spilled = sum(len(line[3]) > 1 for one in first.values() if one.kind == "order" for line in one.lines)
+    orders = [one for one in first.values() if one.kind == "order"]
+    spilled = sum(len(line[3]) > 1 for one in orders for line in one.lines)
+    spread = sum(len({warehouse for line in one.lines for warehouse, _ in line[3]}) > 1 for one in orders)
     return {"messages that arrived": len(first), "streams, each numbered from 1": len(evidence.streams),
             "exact repeats": len(evidence.arrivals) - len(first),
-            "lines spilled over to a 2nd warehouse": spilled}
+            "lines from 2 or more warehouses": spilled, "orders from 2 or more warehouses": spread}
 
 
 def _cancellations(evidence: Evidence, exercised: collections.Counter) -> dict:
@@ -129,9 +136,10 @@ def _cancellations(evidence: Evidence, exercised: collections.Counter) -> dict:
                                    + exercised["cancellations before their cart"]),
         "sent after their cart": exercised["cancellations sent after their cart"],
         "sent twice, under two ids": exercised["orders cancelled under two ids"],
-        "repeated, same id": exercised["cancellations repeated"], "of some units": exercised["orders cancelled in part"],
-        "orders cancelled before a unit was reserved": before,
-        "sellers told, whole order": arrived[True], "sellers told, some units": arrived[False]})
+        "repeated, same id": exercised["cancellations repeated"],
+        "of some units": exercised["orders cancelled in part"],
+        "orders cancelled before a unit was reserved": before, "sellers told, whole order": arrived[True],
+        "sellers told, some units": arrived[False]})
 
 
 def _stock(evidence: Evidence, exercised: collections.Counter) -> dict:

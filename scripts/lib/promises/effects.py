@@ -1,4 +1,4 @@
-"""P2, exactly-once effect: however often a message comes it acts once, a repeat gets the same answer, nothing is lost."""
+"""P2, exactly-once effect: a message acts once however often it comes, and is answered alike; nothing is lost."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ def _outcomes(facts: Facts) -> Findings:
         accepted = [content for content, copies in contents.items()
                     if not all(sent.body in facts.conflicts for sent in copies)]
         if len(contents) > 1 and len(accepted) != 1:
-            yield f"{len(contents)} different carts were sent under one id, {len(accepted)} count", f"order {order_id}"
+            yield (f"{len(contents)} different carts were sent under one id, {len(accepted)} count",
+                   f"order {order_id}")
         yield from _as_expected(facts, row)
     for order_id, sent in facts.cancellations.items():
         if order_id not in facts.orders:
@@ -41,7 +42,8 @@ def _as_expected(facts: Facts, row: OrderRow) -> Findings:
     where = f"order {row.order_id}" + (f", {expectation.label}" if expectation.label else "")
     yield from _possible(facts, row, where)
     if expectation.states and row.state not in expectation.states:
-        yield f"it is {row.state}, expected {' or '.join(sorted(expectation.states))}: {reasons_of(row.answer)}", where
+        expected = " or ".join(sorted(expectation.states))
+        yield f"it is {row.state}, expected {expected}: {reasons_of(row.answer)}", where
     elif row.state == "rejected":
         reasons = {(reason.get("line_id", ""), reason["code"]) for reason in row.answer["reasons"]}
         if expectation.reasons is not None and reasons != expectation.reasons:
@@ -84,7 +86,8 @@ def _answers(facts: Facts) -> Findings:
         if sent.kind == "movements":
             if any(reply.key != sent.key or reply.type != "cartwright.stock.applied.v1" for reply in replies):
                 yield f"answered by {replies[0].type} for {replies[0].key}", where
-        elif any(reply.key != sent.key or not reply.type.startswith("cartwright.order.") for reply in replies):
+        elif any(reply.key != sent.key or not reply.type.startswith("cartwright.order.")
+                 for reply in replies):
             yield f"answered by {replies[0].type} for {replies[0].key}", where
 
 
@@ -183,9 +186,11 @@ def _effects_of_cancellations(facts: Facts) -> Findings:
             [arrival for arrival in facts.arrivals if arrival.kind == "cancellation"],
             lambda arrival: (arrival.order_id, arrival.seller_id)).items():
         whole = sum(arrival.whole for arrival in arrivals)
-        asked = {sent.message_id for sent in facts.cancellations.get(order_id, ()) if (sent.data or {}).get("lines")}
+        asked = {sent.message_id for sent in facts.cancellations.get(order_id, ())
+                 if (sent.data or {}).get("lines")}
         if whole > 1 or len(arrivals) - whole > len(asked):
-            yield (f"{whole} whole and {len(arrivals) - whole} partial cancellations, asked for {len(asked)} partial",
+            yield (f"{whole} whole and {len(arrivals) - whole} partial cancellations, asked for "
+                   f"{len(asked)} partial",
                    f"order {order_id}, seller {seller_id}")
 
 
@@ -224,11 +229,14 @@ def _races(facts: Facts) -> Findings:
 
 
 def _nobody_forgotten(facts: Facts) -> Findings:
-    """No held cart waits while everything it asks for is there; and the queues are empty."""
+    """No held cart waits while everything it asks for is there and no older one waits for any of it."""
     available: collections.Counter = collections.Counter()
     for row in facts.evidence.positions:
         available[row.seller_id, row.sku] += row.on_hand - row.reserved
-    waiting = grouped(facts.evidence.held, lambda held: held[2])
+    waiting = grouped(facts.evidence.held, lambda held: held.order_id)
+    oldest: dict[tuple[str, str], str] = {}
+    for held in sorted(facts.evidence.held, key=lambda held: (held.held_at, held.order_id)):
+        oldest.setdefault((held.seller_id, held.sku), held.order_id)
     for order_id, row in facts.orders.items():
         if row.state != "pending":
             if order_id in waiting:
@@ -238,15 +246,20 @@ def _nobody_forgotten(facts: Facts) -> Findings:
         for part in row.answer["sellers"]:
             for line in part["lines"]:
                 wanted[part["seller_id"], line["sku"]] += line["quantity"]
-        if {held[:2] for held in waiting.get(order_id, ())} != wanted.keys():
+        if {(held.seller_id, held.sku) for held in waiting.get(order_id, ())} != wanted.keys():
             yield "it is pending and is not written down as waiting for each of its SKUs", f"order {order_id}"
         if all(available[offer] >= units and facts.evidence.offers.get(offer, False)
+               and oldest.get(offer) == order_id
                for offer, units in wanted.items()):
             yield "it waits although everything it asks for is there", f"order {order_id}"
+
+
+def _nothing_left_behind(facts: Facts) -> Findings:
     for queue, left in facts.evidence.queues_left.items():
         if left:
             yield f"{left} messages are left", f"queue {queue}"
 
 
-RULES = (_outcomes, _answers, _same_answers, _effects_of_carts, _effects_of_movements, _dispatched_and_returned,
-         _effects_of_cancellations, _numbered_messages, _races, _nobody_forgotten)
+RULES = (_outcomes, _answers, _same_answers, _effects_of_carts, _effects_of_movements,
+         _dispatched_and_returned, _effects_of_cancellations, _numbered_messages, _races, _nobody_forgotten,
+         _nothing_left_behind)

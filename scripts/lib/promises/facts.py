@@ -5,7 +5,7 @@ from __future__ import annotations
 import collections
 from typing import Iterable, Iterator
 
-from ..evidence import Arrival, Evidence, LedgerRow, OrderRow, Publication, Reply
+from ..evidence import Arrival, Evidence, LedgerRow, OrderRow, Publication, Reply, digest_of_cart
 
 Findings = Iterator[tuple[str, str]]  # what is wrong, and where
 
@@ -35,11 +35,12 @@ class Facts:
 
     def _contents(self) -> dict[str, dict[str, list[Publication]]]:
         """The different carts that were sent under an order id."""
-        contents: dict[str, dict[str, list[Publication]]] = {}
-        for sent in self.evidence.publications:
-            if sent.kind == "cart" and not sent.must_park:
-                contents.setdefault(sent.key, {}).setdefault(sent.content, []).append(sent)
-        return contents
+        carts = grouped([sent for sent in self.evidence.publications if sent.kind == "cart"
+                         and not sent.must_park],
+                        lambda sent: sent.key)
+        return {order_id: grouped(copies, lambda sent: digest_of_cart(sent.data)) if len(copies) > 1
+                else {"": copies}
+                for order_id, copies in carts.items()}
 
     def _carts(self) -> dict[str, dict]:
         """The cart that counts for an order id: the one that was not parked as a conflict."""

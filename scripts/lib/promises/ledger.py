@@ -14,7 +14,8 @@ def _fold(facts: Facts) -> Findings:
         if row is None:
             yield "there are ledger rows and no position", position_name(key)
         elif (row.on_hand, row.reserved, row.shortfall) != sums:
-            yield (f"the position says on hand {row.on_hand}, reserved {row.reserved}, shortfall {row.shortfall}; "
+            yield (f"the position says on hand {row.on_hand}, reserved {row.reserved}, shortfall "
+                   f"{row.shortfall}; "
                    f"its ledger {sums[0]}, {sums[1]}, {sums[2]}", position_name(key))
 
 
@@ -22,10 +23,12 @@ def _gapless_versions(facts: Facts) -> Findings:
     for row in facts.evidence.positions:
         versions = [entry.version for entry in facts.ledger.get(row[:3], ())]
         if versions != list(range(1, len(versions) + 1)):
-            gap = next(expected for expected, version in enumerate([*versions, None], 1) if version != expected)
+            gap = next(expected for expected, version in enumerate([*versions, None], 1)
+                       if version != expected)
             yield f"version {gap} is missing or stands twice", position_name(row)
         elif row.version != len(versions):
-            yield f"the position is at version {row.version}, its ledger at {len(versions)}", position_name(row)
+            yield (f"the position is at version {row.version}, its ledger at {len(versions)}",
+                   position_name(row))
 
 
 RULES = (_fold, _gapless_versions)

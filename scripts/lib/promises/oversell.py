@@ -14,14 +14,15 @@ def _counters(facts: Facts) -> Findings:
         if not 0 <= row.reserved <= row.on_hand:
             yield f"reserved {row.reserved} of {row.on_hand} on hand", position_name(row)
         if not 0 <= row.shortfall <= row.on_hand:
-            yield f"shortfall {row.shortfall} of {row.on_hand} on hand: physical stock below zero", position_name(row)
+            yield f"shortfall {row.shortfall} of {row.on_hand} on hand", position_name(row)
     for position, rows in facts.ledger.items():
         on_hand = reserved = shortfall = 0
         for row in rows:
             on_hand, reserved = on_hand + row.on_hand, reserved + row.reserved
             shortfall += row.shortfall
             if not 0 <= reserved <= on_hand or not 0 <= shortfall <= on_hand:
-                yield (f"at version {row.version} reserved was {reserved} and shortfall {shortfall} of {on_hand} "
+                yield (f"at version {row.version} reserved was {reserved} and shortfall {shortfall} of "
+                       f"{on_hand} "
                        f"on hand", position_name(position))
                 break
 
@@ -30,13 +31,16 @@ def _open_reservations(facts: Facts) -> Findings:
     open_units: collections.Counter = collections.Counter()
     for row in facts.evidence.reservations:
         open_units[row.seller_id, row.sku, row.warehouse] += row.open
-        if row.open < 0 or row.open + row.dispatched + row.released != row.reserved or row.returned > row.dispatched:
-            yield (f"{row.reserved} reserved are not {row.open} open + {row.dispatched} dispatched + {row.released} "
+        accounted = row.open + row.dispatched + row.released
+        if row.open < 0 or accounted != row.reserved or row.returned > row.dispatched:
+            yield (f"{row.reserved} reserved are not {row.open} open + {row.dispatched} dispatched + "
+                   f"{row.released} "
                    f"released (returned {row.returned})", f"order {row.order_id}, line {row.line_id}")
     reserved = {row[:3]: row.reserved for row in facts.evidence.positions}
     for position in reserved.keys() | open_units.keys():
         if reserved.get(position, 0) != open_units[position]:
-            yield (f"reserved is {reserved.get(position, 0)}, its open reservations are {open_units[position]}",
+            yield (f"reserved is {reserved.get(position, 0)}, its open reservations are "
+                   f"{open_units[position]}",
                    position_name(position))
 
 

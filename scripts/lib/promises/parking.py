@@ -54,8 +54,8 @@ def _parked_counted(facts: Facts) -> Findings:
             seen[next(iter(sent.must_park))] += 1
     for reason in seen.keys() | counted.keys():
         if seen[reason] != counted.get(reason, 0):
-            yield f"{seen[reason]} messages were parked for {reason}, the workers counted {counted.get(reason, 0):g}", \
-                "cartwright_parked_total"
+            yield (f"{seen[reason]} messages were parked for {reason}, the workers counted "
+                   f"{counted.get(reason, 0):g}", "cartwright_parked_total")
 
 
 RULES = (_parked_whole, _parked_for_cause, _parked_counted)

@@ -1,4 +1,4 @@
-"""P4, whole carts: reserved completely or by the policy; each line in exactly one seller order, the right one."""
+"""P4, whole carts: reserved completely or by the policy; each line in one seller order, the right one."""
 
 from __future__ import annotations
 
@@ -97,14 +97,16 @@ def _same_as_reserved(parts: list[Arrival], rows: list[Reservation], where: str)
                                     for one in rows})
     for key in told.keys() | reserved.keys():
         if told[key] != reserved[key]:
-            yield (f"line {key[1]}: {reserved[key]} of SKU {key[2]} are reserved at {key[0]}, warehouse {key[3]}, "
+            yield (f"line {key[1]}: {reserved[key]} of SKU {key[2]} are reserved at {key[0]}, warehouse "
+                   f"{key[3]}, "
                    f"the seller was told {told[key]}", where)
 
 
 def _cancelled_lines(facts: Facts) -> Findings:
     """Sellers who were told of an order are told of every unit of it that is cancelled."""
     released_by_request = {(movement.get("order_id"), movement["seller_id"], movement.get("line_id"))
-                           for sent in facts.movements.values() for movement in (sent.data or {}).get("movements", ())
+                           for sent in facts.movements.values()
+                           for movement in (sent.data or {}).get("movements", ())
                            if movement["kind"] == "release"}
     for order_id, arrivals in facts.arrivals_of_order.items():
         told: collections.Counter = collections.Counter()
@@ -119,7 +121,8 @@ def _cancelled_lines(facts: Facts) -> Findings:
                 released[row.seller_id, row.line_id] += row.released
         for key in told.keys() | released.keys():
             if told[key] != released[key] and (order_id, *key) not in released_by_request:
-                yield (f"line {key[1]}: {released[key]} units were released, seller {key[0]} was told {told[key]}",
+                yield (f"line {key[1]}: {released[key]} units were released, seller {key[0]} was told "
+                       f"{told[key]}",
                        f"order {order_id}")
 
 

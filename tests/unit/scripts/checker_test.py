@@ -5,7 +5,7 @@ import unittest
 
 from honest_run import HonestRun, ordinary_run
 from lib.checker import check
-from lib.evidence import Expectation, Race, digest_of_cart
+from lib.evidence import Expectation, Race
 from lib.messages import cart_submitted, encode
 
 
@@ -71,8 +71,9 @@ class Planted(unittest.TestCase):
     def test_reserved_is_not_the_sum_of_the_open_reservations(self):
         self.change("reservations", self.index("reservations", order_id="one"), open=1, dispatched=1)
         self.evidence.publications.append(dataclasses.replace(
-            next(sent for sent in self.evidence.publications if sent.kind == "movements"), key="d", reply_to=None,
-            data={"movements": [{"kind": "dispatch", "seller_id": "s1", "order_id": "one", "line_id": "1",
+            next(sent for sent in self.evidence.publications if sent.kind == "movements"), key="d",
+            reply_to=None, data={"movements": [{"kind": "dispatch", "seller_id": "s1", "order_id": "one",
+                                                "line_id": "1",
                                  "quantity": 1}]}))
         self.assert_broken("P1", "its open reservations are")
 
@@ -121,7 +122,8 @@ class Planted(unittest.TestCase):
         self.assert_broken("P2", "nobody sent")
 
     def test_a_seller_message_that_did_not_arrive(self):
-        self.evidence.arrivals.pop(self.index("arrivals", seller_id="s3", number=4))  # a cancellation, the last one
+        self.evidence.arrivals.pop(self.index("arrivals", seller_id="s3",
+                                              number=4))  # a cancellation, the last one
         found = check(self.evidence)
         self.assertTrue(any(one.promise == "P2" and "did not arrive" in one.what for one in found))
         self.assertFalse(any(one.promise == "P5" for one in found))
@@ -131,7 +133,8 @@ class Planted(unittest.TestCase):
         self.assert_broken("P2", "not what was stored")
 
     def test_a_rejection_that_nothing_explains(self):
-        self.evidence.expectations["none"] = Expectation(frozenset({"rejected"}), codes=frozenset({"unknown_sku"}))
+        self.evidence.expectations["none"] = Expectation(frozenset({"rejected"}),
+                                                         codes=frozenset({"unknown_sku"}))
         self.assert_broken("P2", "which nothing in it explains")
 
     def test_a_race_with_two_winners(self):
@@ -162,9 +165,7 @@ class Planted(unittest.TestCase):
 
     def test_a_line_that_is_reserved_in_part(self):
         self.run_.cart("half", [("1", "s3", "E", 1)])
-        sent = self.evidence.publications[-1]
-        sent.data["lines"][0]["quantity"] = 2
-        sent.content = digest_of_cart(sent.data)
+        self.evidence.publications[-1].data["lines"][0]["quantity"] = 2
         self.assert_broken("P4", "line 1 asks for 2 and has 1")
 
     def test_a_line_at_the_wrong_seller(self):
@@ -214,7 +215,8 @@ class Planted(unittest.TestCase):
 
     def test_two_messages_in_the_wrong_order(self):
         arrivals = self.evidence.arrivals
-        first, second = self.index("arrivals", seller_id="s1", number=2), self.index("arrivals", seller_id="s1", number=3)
+        first, second = self.index("arrivals", seller_id="s1", number=2), self.index("arrivals",
+                                                                                     seller_id="s1", number=3)
         arrivals[first], arrivals[second] = arrivals[second], arrivals[first]
         self.assert_broken("P5", "arrived for the first time after number 1")
 
@@ -228,7 +230,8 @@ class Planted(unittest.TestCase):
             one = self.evidence.arrivals[index]
             swapped[number] = one._replace(number=number, message_id=f"s3/main/{number}")
             self.evidence.stored[place] = self.evidence.stored[place]._replace(digest=one.digest)
-        self.evidence.arrivals[order], self.evidence.arrivals[cancellation] = swapped[numbers[0]], swapped[numbers[1]]
+        self.evidence.arrivals[order] = swapped[numbers[0]]
+        self.evidence.arrivals[cancellation] = swapped[numbers[1]]
         self.assert_broken("P5", "a cancellation before its order")
 
     def test_a_repeat_with_other_bytes(self):
