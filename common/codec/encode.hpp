@@ -10,7 +10,8 @@
 
 namespace cartwright::codec {
 
-/// The `data` object of each kind of event.
+/// The `data` object of each kind of event. Not of a SellerMessage, whose data only encode_seller_* know:
+/// that is a bug.
 std::string encode_data(const message::Payload& payload);
 
 /// A whole event around `data` (an encoded JSON object). `envelope.time` absent: the attribute is left out.
@@ -19,8 +20,8 @@ std::string encode_event(const message::Envelope& envelope, std::string_view dat
 /// Joins encoded events to a batch ("[a,b]").
 std::string encode_batch(std::span<const std::string_view> events);
 
-/// What makes two carts with one order id the same cart: every field with a meaning, lines in order of line id,
-/// in one deterministic text. Order of JSON keys, white space and unknown fields do not matter.
+/// What makes two carts with one order id the same cart: every field with a meaning, lines in order of line
+/// id, in one deterministic text. Order of JSON keys, white space and unknown fields do not matter.
 std::string canonical_cart(const Cart& cart);
 
 /// A numbered order message to a seller: part `part` of `parts` of `order`, which is sellers[seller_index].
