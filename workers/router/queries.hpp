@@ -54,6 +54,9 @@ inline constexpr Statement read_assigned{
     "stream) "
     "join seller_stream s on s.seller_id = d.seller_id and s.stream = d.stream"};
 
+/// For the sweep alone, which locks nothing: walking both tables side by side takes a fourth of the time.
+inline constexpr const char* allow_merge_join = "set local enable_mergejoin = on";
+
 /// Streams that have messages to deliver and are not held, a page of them in order of their key.
 inline constexpr Statement streams_behind{
     "router_streams_behind",

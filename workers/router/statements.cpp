@@ -102,6 +102,7 @@ std::map<StreamKey, std::int64_t> read_assigned(Transaction& transaction,
 }
 
 std::vector<Behind> streams_behind(Transaction& transaction, const StreamKey& after, std::size_t page_max) {
+    transaction.execute_script(query::allow_merge_join);
     const auto rows = transaction.run(query::streams_behind,
                                       {after.seller_id.str(), after.stream.str(), std::to_string(page_max)});
     std::vector<Behind> behind;
