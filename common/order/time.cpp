@@ -68,9 +68,13 @@ std::optional<Timestamp> from_rfc3339(std::string_view text) {
     }
     const auto offset = offset_minutes(text.substr(at));
     if (!offset) return std::nullopt;
-    return Timestamp{std::chrono::sys_days{date} + std::chrono::hours{*hour} +
-                     std::chrono::minutes{*minute - *offset} + std::chrono::seconds{*second} +
-                     microseconds{fraction}};
+    const Timestamp time{std::chrono::sys_days{date} + std::chrono::hours{*hour} +
+                         std::chrono::minutes{*minute - *offset} + std::chrono::seconds{*second} +
+                         microseconds{fraction}};
+    // An offset or a leap second may lead out of the years, and then what is written could not be read again.
+    const std::chrono::year_month_day meant{std::chrono::floor<std::chrono::days>(time)};
+    if (meant.year() < std::chrono::year{1970} || meant.year() > std::chrono::year{2200}) return std::nullopt;
+    return time;
 }
 
 Timestamp now() {
