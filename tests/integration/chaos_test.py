@@ -95,7 +95,7 @@ class BrokerTest(MarketTest):
         trade = Trade(self, seed=5)
         trade.begin()
         trade.go_on(400)
-        self.environment.servers.rabbitmq.kill()
+        self.market.kill_broker()
         trade.go_on(300)
         self.environment.servers.rabbitmq.start()
         self.market.reconnect()
@@ -125,8 +125,9 @@ class FillTest(MarketTest):
         with locker.cursor() as cursor:
             cursor.execute("SELECT FROM orders WHERE order_id = 'o1' FOR UPDATE")
             self.assertEqual("applied", self.outcome(self.move("receipt", "s1", "A", 2)))
-            wait_for(lambda: self.market.one("SELECT count(*) FROM pg_locks WHERE NOT granted"), what="the fill to wait")
-            self.environment.servers.rabbitmq.kill()
+            wait_for(lambda: self.market.one("SELECT count(*) FROM pg_locks WHERE NOT granted"),
+                     what="the fill to wait")
+            self.market.kill_broker()
         locker.commit()
         self.wait_for_state("o1", "ready")
         reserver.kill()
