@@ -4,8 +4,10 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <chrono>
 #include <memory>
 #include <set>
+#include <thread>
 
 #include "common/amqp/topology.hpp"
 #include "common/codec/management.hpp"
@@ -16,6 +18,8 @@ namespace cartwright::operating {
 namespace {
 
 using amqp::Topology;
+
+constexpr std::string_view under_other_policy = "is under policy";
 
 /// The management API of one virtual host.
 class Broker {
@@ -98,8 +102,8 @@ std::vector<std::string> differences(Broker& broker, const Topology& wanted) {
                 "queue {} has another type or other arguments; empty it, delete it and apply again",
                 queue.name));
         } else if (by_queue(wanted).contains(queue.name) && there->second.policy != queue.name) {
-            found.push_back(fmt::format("queue {} is under policy \"{}\" instead of its own", queue.name,
-                                        there->second.policy));
+            found.push_back(fmt::format("queue {} {} \"{}\" instead of its own", queue.name,
+                                        under_other_policy, there->second.policy));
         }
     }
     std::set<std::string> bindings;
@@ -124,6 +128,20 @@ std::vector<std::string> differences(Broker& broker, const Topology& wanted) {
     return found;
 }
 
+/// The management API learns of a policy's effect with a queue's next statistics, some seconds late: what
+/// says so is asked again for a while.
+std::vector<std::string> settled_differences(Broker& broker, const Topology& wanted) {
+    const auto give_up_at = std::chrono::steady_clock::now() + std::chrono::seconds(15);
+    for (;;) {
+        auto found = differences(broker, wanted);
+        const bool may_settle = std::all_of(found.begin(), found.end(), [](const std::string& difference) {
+            return difference.find(under_other_policy) != std::string::npos;
+        });
+        if (found.empty() || !may_settle || std::chrono::steady_clock::now() > give_up_at) return found;
+        std::this_thread::sleep_for(std::chrono::milliseconds(250));
+    }
+}
+
 void delete_markers(Broker& broker) {
     for (const auto& exchange : broker.exchanges()) {
         if (!exchange.name.starts_with(amqp::marker_prefix)) continue;
@@ -136,7 +154,7 @@ void delete_markers(Broker& broker) {
 /// made.
 void apply(Broker& broker, const Topology& wanted) {
     const auto marker = amqp::marker_exchange(wanted.version);
-    if (differences(broker, wanted).empty()) {
+    if (settled_differences(broker, wanted).empty()) {
         fmt::print("topology {} is in place already\n", wanted.version);
         return;
     }
@@ -184,7 +202,7 @@ void report_strays(Broker& broker, const Topology& wanted, bool prune) {
 }
 
 int check(Broker& broker, const Topology& wanted) {
-    const auto found = differences(broker, wanted);
+    const auto found = settled_differences(broker, wanted);
     for (const auto& difference : found) fmt::print("{}\n", difference);
     if (found.empty()) fmt::print("topology {} is as it should be\n", wanted.version);
     if (!found.empty())
