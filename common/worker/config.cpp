@@ -35,8 +35,7 @@ void PostgresConfig::describe(config::Binder& binder) {
 void CatalogueConfig::describe(config::Binder& binder) {
     binder.secret("url", settings.url, "MARIADB_URL",
                   "Where the vendor catalogue is: mysql://user:password@host/database.");
-    binder.field("entries_max", settings.entries_max, {1'000, 10'000'000},
-                 "Offers that are kept in memory.");
+    binder.field("entries_max", settings.entries_max, {1'000, 10'000'000}, "Offers that are kept in memory.");
     binder.field("age_max_ms", settings.age_max, {0, 3'600'000}, "An older entry is read again.");
 }
 
