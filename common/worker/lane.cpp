@@ -234,7 +234,7 @@ void Lane::State::open(const std::shared_ptr<InHand>& hand, Batch& batch) {
     }
     if (decoded.empty()) {
         hand->open = 1;
-        batch.done.verdicts.push_back(Done{});
+        batch.done.verdicts.push_back(Park{"malformed", "the batch holds no events"});
         batch.done_hands.push_back(hand);
         batch.done_raws.push_back(delivery.body);
     }
