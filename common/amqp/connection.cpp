@@ -29,15 +29,15 @@ timeval timeval_of(milliseconds time) {
     return {seconds.count(), std::chrono::duration_cast<std::chrono::microseconds>(time - seconds).count()};
 }
 
-amqp_table_entry_t entry(const char* key, bool value) {
+amqp_table_entry_t flag_entry(std::string_view key) {
     amqp_table_entry_t made{};
     made.key = bytes_of(key);
     made.value.kind = AMQP_FIELD_KIND_BOOLEAN;
-    made.value.value.boolean = value ? 1 : 0;
+    made.value.value.boolean = 1;
     return made;
 }
 
-amqp_table_entry_t entry(const char* key, const std::string& value) {
+amqp_table_entry_t text_entry(std::string_view key, std::string_view value) {
     amqp_table_entry_t made{};
     made.key = bytes_of(key);
     made.value.kind = AMQP_FIELD_KIND_UTF8;
@@ -45,7 +45,7 @@ amqp_table_entry_t entry(const char* key, const std::string& value) {
     return made;
 }
 
-amqp_table_entry_t entry(const char* key, const amqp_table_t& value) {
+amqp_table_entry_t table_entry(std::string_view key, const amqp_table_t& value) {
     amqp_table_entry_t made{};
     made.key = bytes_of(key);
     made.value.kind = AMQP_FIELD_KIND_TABLE;
@@ -126,12 +126,11 @@ void Connection::set_socket_options(int socket) const {
 }
 
 void Connection::log_in() {
-    std::array capabilities{entry("connection.blocked", true), entry("consumer_cancel_notify", true),
-                            entry("basic.nack", true), entry("publisher_confirms", true)};
+    std::array capabilities{flag_entry("connection.blocked"), flag_entry("consumer_cancel_notify"),
+                            flag_entry("basic.nack"), flag_entry("publisher_confirms")};
     const amqp_table_t capability_table{static_cast<int>(capabilities.size()), capabilities.data()};
-    const std::string product = "cartwright";
-    std::array properties{entry("product", product), entry("connection_name", settings_.name),
-                          entry("capabilities", capability_table)};
+    std::array properties{text_entry("product", "cartwright"), text_entry("connection_name", settings_.name),
+                          table_entry("capabilities", capability_table)};
     const amqp_table_t property_table{static_cast<int>(properties.size()), properties.data()};
 
     const auto timeout = timeval_of(settings_.connect_timeout);
@@ -263,6 +262,8 @@ void Connection::declare_own_queue(ChannelNumber channel) {
     amqp_queue_declare_t arguments{};
     arguments.exclusive = 1;
     arguments.auto_delete = 1;
+    auto type = text_entry("x-queue-type", "classic");
+    arguments.arguments = {1, &type};
     send(channel, AMQP_QUEUE_DECLARE_METHOD, &arguments);
 }
 

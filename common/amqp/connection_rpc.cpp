@@ -10,9 +10,7 @@
 namespace cartwright::amqp {
 
 void Connection::fail(const std::string& why) {
-    const auto text = guard_.tripped()
-                          ? fmt::format("the broker took no bytes for {} ms", settings_.stall_timeout.count())
-                          : why;
+    const auto text = guard_.tripped() ? "the broker took no bytes in time" : why;
     drop();
     throw outcome::Unavailable(fmt::format("broker {}: {}", endpoint_, text));
 }

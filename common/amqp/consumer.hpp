@@ -20,6 +20,7 @@ struct Subscription {
     /// An exclusive, auto-deleted classic queue of this process's own, bound to the fanout exchange; its
     /// deliveries need no ack.
     std::string broadcast_exchange;
+    /// Deliveries not acknowledged at once; one more may be under way when the subscription has just widened.
     std::size_t prefetch = 1;
     /// Called on the I/O thread for each delivery; must be quick and must not throw.
     std::function<void(Delivery&&)> deliver;

@@ -13,7 +13,8 @@ namespace cartwright::amqp {
 inline constexpr const char* json_event = "application/cloudevents+json";
 inline constexpr const char* json_event_batch = "application/cloudevents-batch+json";
 
-/// Header values that the fleet reads or writes; others are kept out (their names are listed in `Delivery`).
+/// Header values that the fleet reads or writes. A delivery leaves out headers of other kinds (tables, lists
+/// such as x-death, numbers with a fraction), and x-delivery-count, which it has as a number of its own.
 using HeaderValue = std::variant<std::string, std::int64_t, bool>;
 using Headers = std::vector<std::pair<std::string, HeaderValue>>;
 

@@ -34,6 +34,7 @@ SubscriptionChannel::SubscriptionChannel(std::size_t index, Subscription subscri
       queue_(subscription_.queue),
       backoff_(settings.reconnect_delay_min, settings.reconnect_delay_max) {
     CARTWRIGHT_ASSERT(subscription_.queue.empty() != subscription_.broadcast_exchange.empty());
+    CARTWRIGHT_ASSERT(subscription_.deliver);
 }
 
 void SubscriptionChannel::connection_opened() {

@@ -4,6 +4,7 @@
 #include <cstdlib>
 
 #include <doctest/doctest.h>
+#include <fmt/format.h>
 
 #include "common/amqp/consumer.hpp"
 #include "common/amqp/publisher.hpp"
@@ -193,6 +194,34 @@ TEST_CASE("a memory alarm blocks the publisher and spares the consumer") {
     CHECK(eventually([&] { return calls == 2'000; }, seconds(60)));
     CHECK(publisher.statistics().published < 4'100);
     CHECK_FALSE(publisher.blocked());
+}
+
+TEST_CASE("a channel that is closed because an ack took too long is opened again") {
+    const auto control = variable("RABBITMQCTL");
+    if (!control) return;
+    const auto set_times = [&](int timeout_ms, int tick_ms) {
+        const auto command = fmt::format(
+            "{} -q eval 'application:set_env(rabbit, consumer_timeout, {}), "
+            "application:set_env(rabbit, channel_tick_interval, {}).' >/dev/null",
+            *control, timeout_ms, tick_ms);
+        REQUIRE(std::system(command.c_str()) == 0);
+    };
+    Broker broker;
+    const auto queue = broker.quorum_queue();
+    broker.publish(queue, {"slow"});
+    Received received;
+    Consumer consumer(impatient(broker_url()), {received.subscription(queue, 10)});
+    set_times(500, 100);
+    consumer.start();
+    const bool delivered = eventually([&] { return received.count() == 1; });
+    const bool reset = eventually([&] { return received.resets >= 1; });
+    set_times(1'800'000, 60'000);
+    REQUIRE(delivered);
+    REQUIRE(reset);
+    REQUIRE(eventually([&] { return received.count() >= 2; }));
+    CHECK(received.at(1).delivery_count == 1);
+    CHECK(consumer.statistics().connections == 1);
+    CHECK(consumer.statistics().channels_reopened >= 1);
 }
 
 TEST_CASE("closed by an operator, both come back") {

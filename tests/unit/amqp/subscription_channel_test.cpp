@@ -56,6 +56,7 @@ struct Bench {
         subscription.queue = exchange.empty() ? "queue" : "";
         subscription.broadcast_exchange = exchange;
         subscription.prefetch = prefetch;
+        subscription.deliver = [](Delivery&&) {};
         subscription.reset = [this] { ++resets; };
         channel =
             std::make_unique<SubscriptionChannel>(2, subscription, ConnectionSettings{}, broker, statistics);
