@@ -7,14 +7,18 @@ standard output, a JSON line now and then; SIGTERM ends it after what it has was
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Callable, Sequence
 
 import pika
+
+from . import processes
 
 _PREFETCH = 500
 _ACK_AFTER = 200
@@ -37,12 +41,13 @@ class Listener:
         self._unacknowledged = 0
         self._last_tag = 0
         self._said_at = 0.0
+        self._parent = os.getppid()  # without it nobody would end us
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
 
     def run(self) -> None:
         """Until SIGTERM. A lost connection is opened again: what was not acknowledged then comes twice."""
-        while not self._stopping:
+        while not self._stopping and os.getppid() == self._parent:
             try:
                 self._consume()
             except pika.exceptions.AMQPConnectionError:
@@ -57,7 +62,7 @@ class Listener:
         self._unacknowledged = 0
         for queue in self._queues:
             channel.basic_consume(queue, self._received(queue))
-        while not self._stopping:
+        while not self._stopping and os.getppid() == self._parent:
             connection.process_data_events(time_limit=_IDLE_S)
             self._acknowledge(channel)
             self._say()
@@ -94,15 +99,15 @@ class Listener:
 class ListenerProcess:
     """One of the two programs, run beside the demonstration; `status` is what it said last."""
 
-    def __init__(self, module: str, *arguments: str, log: Path):
-        scripts = Path(__file__).resolve().parents[1]
+    def __init__(self, module: str, *arguments: str, log: Path, mark: Path):
+        """`mark`: the run directory whose leftovers it belongs to if this command is killed."""
         self._errors = open(log, "wb")
-        self._process = subprocess.Popen([sys.executable, "-m", module, *arguments], cwd=scripts, text=True,
-                                         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                         stderr=self._errors, start_new_session=True)
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", module, *arguments], cwd=Path(__file__).resolve().parents[1], text=True,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self._errors,
+            env={**os.environ, processes.MARK: str(mark)}, start_new_session=True)
         self.log = log
         self.status: dict = {}
-        import threading
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 

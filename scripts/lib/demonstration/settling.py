@@ -12,8 +12,10 @@ from ..listener import ListenerProcess
 from ..servers import Servers
 from .stage import Stage
 
-STUCK_AFTER_S = 90
-_STUCK_AGAIN_AFTER_S = 10
+# Without a change for so long it is given up: while messages wait in queues (a rung of the retry ladder holds them
+# for up to two minutes), and when there are none that could still change anything.
+_STUCK_IN_QUEUES_AFTER_S = 150
+_STUCK_AFTER_S = 20
 _STABLE_S = 1.0
 _POLL_S = 0.1
 
@@ -23,7 +25,6 @@ class Settling:
 
     def __init__(self, servers: Servers, stage: Stage, sellers: ListenerProcess, answers: ListenerProcess):
         self._stage, self._sellers, self._answers = stage, sellers, answers
-        self._patience_s = STUCK_AFTER_S
         listed = servers.rabbitmq.management("GET", "/api/queues?columns=name,exclusive")
         self.queues = sorted(queue["name"] for queue in listed
                              if not queue.get("exclusive") and not queue["name"].startswith("demo.")
@@ -36,7 +37,7 @@ class Settling:
         self._database.autocommit = True
 
     def wait(self, show: Callable[[str], None]) -> str:
-        """Returns "" when settled, else what is still missing after STUCK_AFTER_S without any change."""
+        """Returns "" when settled, else what is still missing when nothing changes any more."""
         changed_at, before = time.monotonic(), None
         settled_since = None
         while True:
@@ -51,8 +52,7 @@ class Settling:
                 settled_since = None
             if missing != before:
                 changed_at, before = now, missing
-            if now - changed_at > self._patience_s:
-                self._patience_s = _STUCK_AGAIN_AFTER_S
+            if now - changed_at > (_STUCK_IN_QUEUES_AFTER_S if "in queues" in missing else _STUCK_AFTER_S):
                 return missing
             if dead := self._dead():
                 return dead

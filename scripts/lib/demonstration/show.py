@@ -6,6 +6,7 @@ import argparse
 import collections
 import contextlib
 import dataclasses
+import gc
 import itertools
 import json
 import random
@@ -16,7 +17,7 @@ from typing import Callable, Iterator
 
 from .. import journal, operator_command, replies, sellers
 from ..checker import check
-from ..console import Trouble, paint, say, step
+from ..console import STEP_COLUMN, Trouble, duration, paint, say, step
 from ..evidence import Evidence, Expectation, Parked, read_databases
 from ..fleet import Fleet
 from ..generator import Generator
@@ -40,6 +41,7 @@ _CHUNK = 50
 _UNANSWERED_MAX = 4000
 _PLAYS_OF_A_SCENE = 3
 _STALLED_AFTER_S = 60
+_GIVEN_BACK_WITHIN_S = 5
 
 
 @dataclasses.dataclass
@@ -79,6 +81,7 @@ class Show:
             stage = self._show(plan)
             with step("reading databases and logs, checking the promises"):
                 began = time.monotonic()
+                gc.disable()  # millions of rows and not a cycle among them
                 self._read()
                 violations = check(self._evidence)
                 self._times["checking_s"] = time.monotonic() - began
@@ -184,15 +187,15 @@ class Show:
         return stage
 
     def _listeners(self, stack: contextlib.ExitStack, url: str) -> tuple[ListenerProcess, ListenerProcess]:
-        folder = self._folder
+        folder, run = self._folder, self._servers.run
         answers = ListenerProcess("lib.replies", "--url", url, "--log", str(folder / "answers.jsonl"),
-                                  "--queue", BULK_ANSWERS, log=self._servers.run.log / "demo-answers.log")
+                                  "--queue", BULK_ANSWERS, log=run.log / "demo-answers.log", mark=run.path)
         stack.callback(answers.stop)
         seller_process = ListenerProcess(
             "lib.sellers", "--url", url, "--arrivals", str(folder / "arrivals.jsonl"), "--answers",
             str(folder / "seller-answers.jsonl"), "--journal", str(folder / "seller-published.jsonl"),
             "--answer-queue", SELLER_ANSWERS, "--ship", str(SHIP_PERCENT),
-            log=self._servers.run.log / "demo-sellers.log")
+            log=run.log / "demo-sellers.log", mark=run.path)
         stack.callback(seller_process.stop)
         return answers, seller_process
 
@@ -237,18 +240,20 @@ class Show:
 
     def _settle(self, title: str, settling: Settling, name: str) -> None:
         progress, began = Progress(), time.monotonic()
-        with step(title):
-            missing = settling.wait(progress.show)
-            progress.clear()
-        self._times[name] = self._times.get(name, 0) + time.monotonic() - began
-        if missing:
-            self._troubles.append(f"it did not settle: {missing}")
+        missing = settling.wait(lambda text: progress.show(f"{title}: {text}"))
+        progress.clear()
+        took = time.monotonic() - began
+        say(f"{title} ".ljust(STEP_COLUMN + 1) + paint("faint", duration(took).rjust(9)))
+        self._times[name] = self._times.get(name, 0) + took
+        trouble = f"it did not settle: {missing}"
+        if missing and trouble not in self._troubles:
+            self._troubles.append(trouble)
 
     def _correct(self, plan: Plan, stage: Stage, settling: Settling) -> None:
         """Finds one parked message, corrects it and gives it back, as an operator does."""
         scene, preset = plan.corrected, self._options.preset
-        listed = json.loads(operator_command.cartwright(self._servers, "parked", "list", "--json", "--limit",
-                                                        "100000", preset=preset))
+        listed = json.loads(operator_command.cartwright(
+            self._servers, "parked", "list", "--json", "--limit", "100000", preset=preset))
         found = [row["id"] for row in listed if row["id"] == scene.sent.message_id]
         if not found:
             self._troubles.append(f"{scene.sent.message_id} is not listed as parked")
@@ -256,8 +261,8 @@ class Show:
         path = self._folder / "corrected.json"
         path.write_bytes(scene.right_body)
         with step("correcting and replaying a parked message"):
-            operator_command.cartwright(self._servers, "parked", "replay", found[0], "--body", str(path),
-                                        preset=preset)
+            _patiently(lambda: operator_command.cartwright(
+                self._servers, "parked", "replay", found[0], "--body", str(path), preset=preset))
         scene.sent.replayed = True
         self._evidence.publications.append(dataclasses.replace(
             scene.sent, kind="cart", key=scene.right_cart["order_id"], body=scene.right_body,
@@ -337,6 +342,19 @@ class Show:
             run_dir = self._servers.run.path
             say(f"everything goes on running: . {run_dir}/env; scripts/down --run-dir {run_dir} stops it")
         return 0 if summary["held"] else 1
+
+
+def _patiently(action: Callable[[], object]) -> None:
+    """Once more while it fails: the broker takes a moment to give back what the listing before it looked at."""
+    deadline = time.monotonic() + _GIVEN_BACK_WITHIN_S
+    while True:
+        try:
+            action()
+            return
+        except Trouble:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
 
 
 def _status(stage: Stage, flow: Flow, answered: int, asked: int, seller_process: ListenerProcess,

@@ -1,4 +1,4 @@
-"""P2, exactly-once effect: a message acts once however often it comes, and is answered alike; nothing is lost."""
+"""P2, exactly-once effect: a message acts once however often it comes, answered alike; nothing is lost."""
 
 from __future__ import annotations
 
