@@ -231,9 +231,10 @@ std::vector<routing::Outcome> Handler::send(std::vector<Sending>& run) {
 
 void Handler::remember(const Turn& turn) {
     for (const auto& [stream, reached] : turn) {
+        const auto stop = reached.progress.stop;
         if (!reached.claim.held) report(reached.claim, reached.progress);
-        const bool more = reached.progress.delivered < reached.wanted;
-        if (more && (reached.progress.stop == Stop::nothing || reached.progress.stop == Stop::interrupted)) {
+        const bool carries_on = !reached.claim.held && (stop == Stop::nothing || stop == Stop::interrupted);
+        if (carries_on && reached.progress.delivered < reached.wanted) {
             unfinished_[stream] = reached.wanted;
         } else {
             unfinished_.erase(stream);

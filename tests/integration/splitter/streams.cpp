@@ -98,10 +98,12 @@ std::vector<std::string> verdicts(const worker::Result& result) {
     return texts;
 }
 
-std::string plan_of(const postgres::Statement& statement, const std::string& arguments, bool generic) {
+std::string plan_of(const postgres::Statement& statement, const std::string& arguments, bool generic,
+                    const std::string& before) {
     const auto session = worker_session();
     std::string plan;
     session->transaction([&](Transaction& transaction) {
+        if (!before.empty()) transaction.execute_script(before);
         transaction.execute_script(
             fmt::format("set local plan_cache_mode = force_{}_plan; prepare explained as {}",
                         generic ? "generic" : "custom", statement.sql));

@@ -47,8 +47,10 @@ class Mail {
 /// "done", "park", "later", "again": one a member.
 std::vector<std::string> verdicts(const worker::Result& result);
 
-/// How a statement is run by the workers' role with these arguments (SQL literals), as EXPLAIN prints it.
-std::string plan_of(const postgres::Statement& statement, const std::string& arguments, bool generic);
+/// How a statement is run by the workers' role with these arguments (SQL literals), as EXPLAIN prints it;
+/// `before` runs in the same transaction.
+std::string plan_of(const postgres::Statement& statement, const std::string& arguments, bool generic,
+                    const std::string& before = "");
 /// True when a sorted array leads to rows by the index, one after the other.
 bool follows_the_array(const std::string& plan, const std::string& index);
 /// '{"x-0001",…}': sorted texts, as an SQL literal.

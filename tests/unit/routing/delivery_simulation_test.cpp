@@ -188,7 +188,7 @@ class Router {
     void remember(const Claim& one, const Progress& got, std::int64_t target) {
         auto wanted = target;
         if (one.held_before && !one.held) wanted = std::max(wanted, world_.assigned.at(one.stream));
-        const bool carries_on = got.stop == Stop::nothing || got.stop == Stop::interrupted;
+        const bool carries_on = !one.held && (got.stop == Stop::nothing || got.stop == Stop::interrupted);
         wanted_[one.stream] = wanted;
         if (got.delivered < wanted && carries_on) {
             unfinished_[one.stream] = wanted;
