@@ -35,7 +35,7 @@ from .settling import Settling
 from .stage import BULK_ANSWERS, SELLER_ANSWERS, Stage, declare_answer_queues
 from .summary import render, summarise
 
-DEFAULT_CARTS = 40_000
+DEFAULT_CARTS = 60_000
 WORKERS = ("reserver", "splitter", "router")
 _CHUNK = 50
 _UNANSWERED_MAX = 4000

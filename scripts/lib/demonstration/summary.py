@@ -66,8 +66,7 @@ def _render_promise(name: str, promise: dict) -> Iterable[str]:
 
 
 _CHECKED = {
-    "P1": "at every version of every position reserved is within on hand; nothing was sold that was never "
-          "there",
+    "P1": "reserved within on hand at every version; nothing was sold that was never there",
     "P2": "every cart has one outcome, repeats the same answer, every movement acted once",
     "P3": "every position is the sum of its ledger rows, versions without a gap",
     "P4": "every line in one seller order, of the right seller, with all its units",
