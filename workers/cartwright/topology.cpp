@@ -191,7 +191,7 @@ void report_strays(Broker& broker, const Topology& wanted, bool prune) {
     for (const auto& queue : broker.queues()) {
         if (!amqp::belongs_to_fleet(queue.name) || known.contains(queue.name)) continue;
         if (prune && queue.messages == 0) {
-            broker.remove("/queues/%2F/" + segment(queue.name) + "?if-empty=true");
+            broker.remove("/queues/%2F/" + segment(queue.name));
             fmt::print("deleted  queue {} of an older version\n", queue.name);
         } else {
             fmt::print(
