@@ -6,6 +6,7 @@ from pathlib import Path
 
 import jsonschema
 
+from environment import wait_for
 from market import MarketTest
 
 FOLDER = Path(__file__).resolve().parents[2] / "common" / "message" / "schema"
@@ -28,8 +29,9 @@ class MessagesTest(MarketTest):
             self.outcome(one)
         self.outcome(self.cancel("o1", {"1": 1}))
         self.outcome(self.cancel("o1"))
-        self.assert_promises()
         environment = self.market.environment
+        wait_for(lambda: environment.rows("SELECT count(*) FROM seller_message") == [(6,)],
+                 what="two parts, three cancellations and a partial order")
         orders = environment.rows("SELECT state, answer FROM orders")
         self.assertEqual({"ready", "reserved", "pending", "rejected", "cancelled"}, {state for state, _ in orders})
         for state, answer in orders:
