@@ -14,6 +14,10 @@ namespace type = message::type;
 
 constexpr std::size_t no_bound = std::numeric_limits<std::size_t>::max();  ///< but that of the message's size
 
+/// From outside. So many minor units that a whole cart, as the reserver takes them by default (500 lines of
+/// 100,000 units), stays within 64 bits, also where the catalogue's prices join in.
+constexpr std::int64_t price_minor_max = 100'000'000'000;
+
 /// Adds quantity × price to a total that has to fit, because it is computed again and again later.
 class Total {
   public:
@@ -60,7 +64,7 @@ Payload read_cart(const Fields& data, const Limits& limits) {
         line.seller_id = fields.optional_id<SellerId>("seller_id");
         line.quantity = fields.integer("quantity");
         if (!fields.has("unit_price_minor")) return;
-        line.unit_price_minor = fields.integer_from("unit_price_minor", 0);
+        line.unit_price_minor = fields.integer_between("unit_price_minor", 0, price_minor_max);
         total.add(fields, line.quantity, *line.unit_price_minor);
     });
     return submitted;
@@ -86,7 +90,7 @@ Payload read_stock_moved(const Fields& data, const Limits& limits) {
 Payload read_cancellation(const Fields& data, const Limits& limits) {
     message::OrderCancellation cancellation;
     cancellation.order_id = data.id<OrderId>("order_id");
-    cancellation.reason = data.text("reason");
+    cancellation.reason = data.text_or_empty("reason");
     cancellation.requested_by = data.text_or_empty("requested_by");
     if (!data.has("lines")) return cancellation;
     data.each("lines", limits.lines_decoded_max, [&](const Fields& fields) {

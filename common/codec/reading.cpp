@@ -267,6 +267,14 @@ std::int64_t Fields::integer_from(std::string_view name, std::int64_t least) con
     return value;
 }
 
+std::int64_t Fields::integer_between(std::string_view name, std::int64_t least, std::int64_t most) const {
+    const auto value = integer(name);
+    if (value < least || value > most) {
+        complain(name, fmt::format("expected {} to {}, found {}", least, most, value));
+    }
+    return value;
+}
+
 bool Fields::boolean(std::string_view name) const {
     const auto* found = require(name);
     bool value = false;

@@ -95,6 +95,7 @@ class Fields {
     std::string id_text(std::string_view name, std::size_t bytes_max = id_bytes_max) const;
     std::int64_t integer(std::string_view name) const;
     std::int64_t integer_from(std::string_view name, std::int64_t least) const;
+    std::int64_t integer_between(std::string_view name, std::int64_t least, std::int64_t most) const;
     bool boolean(std::string_view name) const;
     Timestamp time(std::string_view name) const;
     std::optional<Timestamp> optional_time(std::string_view name) const;

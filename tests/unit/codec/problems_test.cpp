@@ -169,7 +169,9 @@ TEST_CASE("a complaint names the place and what was found there") {
     CHECK(complaint(with_line_field("line_id", R"("a\nb")"))
               .starts_with("malformed: data.lines[0].line_id: expected 1"));
     CHECK(complaint(with_line_field("unit_price_minor", "-1")) ==
-          "malformed: data.lines[0].unit_price_minor: expected 0 or more, found -1");
+          "malformed: data.lines[0].unit_price_minor: expected 0 to 100000000000, found -1");
+    CHECK(complaint(with_line_field("unit_price_minor", "100000000000")).empty());
+    CHECK_FALSE(complaint(with_line_field("unit_price_minor", "100000000001")).empty());
     CHECK(complaint(cart_event("{}")) == "malformed: data.lines: expected an array, found an object");
     CHECK(complaint(cart_event("null")) == "malformed: data.lines: missing");
     CHECK(complaint(cart_event("[7]")) == "malformed: data.lines[0]: expected an object, found an integer");
@@ -213,12 +215,12 @@ TEST_CASE("a total that would overflow later is refused at once") {
         return R"({"line_id":")" + std::string(id) + R"(","sku":"a","quantity":)" + quantity +
                R"(,"unit_price_minor":)" + price + '}';
     };
-    CHECK(complaint(cart_event("[" + line("1", "1", "9223372036854775807") + "]")).empty());
-    CHECK(complaint(cart_event("[" + line("1", "2", "9223372036854775807") + "]")) ==
+    CHECK(complaint(cart_event("[" + line("1", "9223372036854775807", "1") + "]")).empty());
+    CHECK(complaint(cart_event("[" + line("1", "9223372036854775807", "2") + "]")) ==
           "malformed: data.lines[0].quantity: the total of quantity x unit_price_minor does not fit in 64 "
           "bits");
     CHECK(complaint(
-              cart_event("[" + line("1", "1", "9223372036854775807") + "," + line("2", "1", "1") + "]")) ==
+              cart_event("[" + line("1", "9223372036854775807", "1") + "," + line("2", "1", "1") + "]")) ==
           "malformed: data.lines[1].quantity: the total of quantity x unit_price_minor does not fit in 64 "
           "bits");
 }
@@ -290,8 +292,7 @@ TEST_CASE("a cancellation of no lines is not one of all") {
     CHECK(
         complaint(event("cartwright.order.cancellation.v1", R"({"order_id":"o","reason":"r","lines":[]})")) ==
         "malformed: data.lines: empty; leave it out to cancel the whole order");
-    CHECK(complaint(event("cartwright.order.cancellation.v1", R"({"order_id":"o"})")) ==
-          "malformed: data.reason: missing");
+    CHECK(complaint(event("cartwright.order.cancellation.v1", R"({"order_id":"o","reason":null})")).empty());
 }
 
 TEST_CASE("a seller's message without its place in its stream") {

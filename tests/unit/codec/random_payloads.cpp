@@ -33,6 +33,7 @@ constexpr std::array<std::string_view, 22> pieces{"a",
 
 std::int64_t RandomPayloads::number() {
     using Limits = std::numeric_limits<std::int64_t>;
+    if (plausible()) return number(1, 1'000'000);
     switch (below(5)) {
         case 0:
             return Limits::min();
@@ -84,15 +85,15 @@ Cart RandomPayloads::cart() {
               {},
               {}};
     if (chance()) cart.placed_at = time();
-    const std::size_t count = below(5);
+    const std::size_t count = below(5) + (plausible() ? 1 : 0);
     for (std::size_t i = 0; i < count; ++i) {
         auto& line = cart.lines.emplace_back();
         line.line_id = id<LineId>();
         line.sku = id<Sku>();
         if (chance()) line.seller_id = id<SellerId>();
-        line.quantity = chance() ? number(-1'000, 1'000'000) : number();
+        line.quantity = chance() || plausible() ? number(plausible() ? 1 : -1'000, 1'000'000) : number();
         if (line.quantity > -1'000 && line.quantity <= 1'000'000 && chance()) {
-            line.unit_price_minor = number(0, 1'000'000'000'000);
+            line.unit_price_minor = number(0, 100'000'000'000);
         }
     }
     return cart;
@@ -102,7 +103,12 @@ SellerPart RandomPayloads::part() {
     SellerPart part{id<SellerId>(), text(), {}, {}};
     for (std::size_t i = below(3); i > 0; --i) part.tags.push_back(text());
     for (std::size_t i = below(4); i > 0; --i) {
-        OrderLine line{id<LineId>(), id<Sku>(), text(), number(-5, 1'000'000), number(0, 1'000'000'000), {}};
+        OrderLine line{id<LineId>(),
+                       id<Sku>(),
+                       text(),
+                       number(plausible() ? 1 : -5, 1'000'000),
+                       number(0, 1'000'000'000),
+                       {}};
         for (std::size_t j = below(3); j > 0; --j) line.allocations.push_back({id<WarehouseId>(), number()});
         part.lines.push_back(std::move(line));
     }
@@ -134,14 +140,19 @@ message::Movement RandomPayloads::movement() {
     message::Movement movement;
     movement.kind = static_cast<message::MovementKind>(below(6));
     movement.seller_id = id<SellerId>();
-    if (chance()) movement.sku = id<Sku>();
-    if (chance()) movement.warehouse = id<WarehouseId>();
-    if (chance()) movement.order_id = id<OrderId>();
-    if (chance()) movement.line_id = id<LineId>();
+    if (plausible() || chance()) movement.sku = id<Sku>();
+    if (plausible() || chance()) movement.warehouse = id<WarehouseId>();
+    if (plausible() || chance()) movement.order_id = id<OrderId>();
+    if (plausible() || chance()) movement.line_id = id<LineId>();
     movement.quantity = number();
     movement.occurred_at = time();
-    movement.reason = text();
+    movement.reason = plausible() ? id_text() : text();
     return movement;
+}
+
+message::StockChanged RandomPayloads::stock_changed() {
+    const auto on_hand = number();
+    return {position(), on_hand, plausible() ? number(0, on_hand) : number(), number(), number()};
 }
 
 std::pair<std::string_view, message::Payload> RandomPayloads::next() {
@@ -180,8 +191,7 @@ std::pair<std::string_view, message::Payload> RandomPayloads::next() {
         case 6:
             return {type::order_cancelled, cancelled()};
         case 7:
-            return {type::stock_changed,
-                    message::StockChanged{position(), number(), number(), number(), number()}};
+            return {type::stock_changed, stock_changed()};
         case 8: {
             message::StockFill fill;
             for (std::size_t i = below(4); i > 0; --i) fill.positions.push_back({id<SellerId>(), id<Sku>()});
