@@ -108,6 +108,7 @@ inline constexpr const char* quantity_invalid = "quantity_invalid";
 inline constexpr const char* empty_cart = "empty_cart";
 inline constexpr const char* too_many_lines = "too_many_lines";
 inline constexpr const char* repeated_line_id = "repeated_line_id";
+inline constexpr const char* total_too_large = "total_too_large";
 inline constexpr const char* short_stock = "short_stock";
 }  // namespace rejection
 

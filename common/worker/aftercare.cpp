@@ -8,6 +8,7 @@
 #include "common/amqp/topology.hpp"
 #include "common/log/log.hpp"
 #include "common/order/time.hpp"
+#include "common/worker/packing.hpp"
 
 namespace cartwright::worker {
 namespace {
@@ -30,8 +31,9 @@ amqp::Outgoing copy_of(const Troubled& troubled) {
     amqp::Outgoing copy;
     copy.body = std::string(troubled.body);
     copy.content_type = troubled.one_of_many ? amqp::json_event : delivery.content_type;
-    copy.message_id =
-        troubled.one_of_many || delivery.message_id.empty() ? std::string(troubled.id) : delivery.message_id;
+    copy.message_id = troubled.one_of_many || delivery.message_id.empty()
+                          ? message_id_of(std::string(troubled.id))
+                          : delivery.message_id;
     copy.type = troubled.one_of_many || delivery.type.empty() ? std::string(troubled.type) : delivery.type;
     copy.reply_to = delivery.reply_to;
     copy.correlation_id = delivery.correlation_id;

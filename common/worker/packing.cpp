@@ -15,7 +15,7 @@ amqp::Outgoing message_of(const std::string& exchange, const std::string& routin
     message.routing_key = routing_key;
     message.type = events.front().type;
     if (events.size() == 1) {
-        message.message_id = std::move(events.front().id);
+        message.message_id = message_id_of(std::move(events.front().id));
         message.body = std::move(events.front().json);
         return message;
     }
@@ -29,6 +29,12 @@ amqp::Outgoing message_of(const std::string& exchange, const std::string& routin
 }
 
 }  // namespace
+
+std::string message_id_of(std::string event_id) {
+    constexpr std::size_t bytes_max = 255;
+    if (event_id.size() <= bytes_max) return event_id;
+    return "sha256:" + crypto::hex(crypto::sha256(event_id));
+}
 
 std::vector<amqp::Outgoing> pack(const std::string& exchange, const std::string& routing_key,
                                  std::vector<EncodedEvent> events, const PackLimits& limits) {

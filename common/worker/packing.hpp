@@ -23,6 +23,10 @@ struct EncodedEvent {
     std::string json;
 };
 
+/// What an event shows as AMQP's message_id: its own id, or a hash of it where AMQP has no room for that (255
+/// bytes).
+std::string message_id_of(std::string event_id);
+
 /// As few messages as the limits allow, in the given order: a batch each, or a plain event where there is
 /// only one.
 std::vector<amqp::Outgoing> pack(const std::string& exchange, const std::string& routing_key,

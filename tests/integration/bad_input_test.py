@@ -129,6 +129,7 @@ class BadInputTest(MarketTest):
         self.market.offer("closed", "C")
         self.market.offer("s2", "E", currency="EUR")
         self.market.offer("s2", "I", status="inactive")
+        self.market.offer("s2", "dear", price_minor=2 ** 62)
         line = {"line_id": "1", "sku": "A", "quantity": 1}
         expected = [
             ([{**line, "sku": "nothing"}], {}, {("1", "unknown_sku")}),
@@ -145,6 +146,7 @@ class BadInputTest(MarketTest):
             ([line, line], {}, {("1", "repeated_line_id")}),
             ([line, {**line, "sku": "nothing"}], {}, {("1", "repeated_line_id")}),
             ([], {}, {("", "empty_cart")}),
+            ([{**line, "quantity": 1000, "sku": "dear"}], {}, {("", "total_too_large")}),
             ([{**line, "quantity": 1001}], {}, {("1", "short_stock")}),
             ([line, {**line, "line_id": "2", "sku": "nothing"}, {**line, "line_id": "3", "sku": "I"}], {},
              {("2", "unknown_sku"), ("3", "offer_inactive")}),
@@ -216,6 +218,21 @@ class BadInputTest(MarketTest):
         self.assertEqual({"ready"}, {self.outcome(correlation_id) for correlation_id in good})
         self.assert_parked(sent)
         self.assertEqual((1000, 40, 0), self.position("s1", "A"))
+
+
+class LongIdsTest(MarketTest):
+    """Ids of 200 bytes, the most that is taken, make ids of the fleet's own events that AMQP has no room for."""
+
+    def test_they_go_all_the_way(self):
+        seller, sku, order = "s" * 200, "k" * 200, "o" * 200
+        self.market.seller(seller)
+        self.sell(seller, sku, 3, "w" * 200)
+        self.assertEqual("ready", self.outcome(self.cart(order, [("1" * 200, sku, 1)], "e" * 200)))
+        self.assertEqual("cancelled", self.outcome(self.cancel(order, event_id="c" * 200)))
+        self.assertEqual("pending", self.outcome(self.cart("w" * 200, [("1", sku, 9)], "h" * 200, policy="hold")))
+        self.assertEqual("applied", self.outcome(self.move("receipt", seller, sku, 9, "m" * 200, "w" * 200)))
+        self.assertEqual("applied", self.outcome(self.move("count", seller, sku, 1, "n" * 200, "w" * 200)))
+        self.assert_promises()
 
 
 if __name__ == "__main__":

@@ -63,6 +63,21 @@ void check_line(const Cart& cart, const CartLine& line, const std::vector<Offer>
     });
 }
 
+/// Does the order's total fit in 64 bits, whichever of the candidates serves each line?
+bool total_fits(const Cart& cart, const Checked& checked) {
+    std::int64_t total = 0;
+    for (std::size_t i = 0; i < cart.lines.size(); ++i) {
+        std::int64_t dearest = 0;
+        for (const auto* offer : checked.candidates[i])
+            dearest = std::max(dearest, price_of(cart, cart.lines[i], *offer));
+        std::int64_t product = 0;
+        if (__builtin_mul_overflow(cart.lines[i].quantity, dearest, &product) ||
+            __builtin_add_overflow(total, product, &total))
+            return false;
+    }
+    return true;
+}
+
 }  // namespace
 
 std::vector<Rejection> check_shape(const Cart& cart, const CartLimits& limits) {
@@ -91,6 +106,12 @@ std::vector<Rejection> check_shape(const Cart& cart, const CartLimits& limits) {
 Checked check_against(const Cart& cart, const OffersBySku& offers) {
     Checked checked;
     for (const auto& line : cart.lines) check_line(cart, line, *offers.at(line.sku), checked);
+    if (checked.reasons.empty() && !total_fits(cart, checked)) {
+        checked.reasons.push_back({{},
+                                   {},
+                                   rejection::total_too_large,
+                                   "the sum of quantity x price over all lines does not fit in 64 bits"});
+    }
     return checked;
 }
 

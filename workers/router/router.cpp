@@ -9,6 +9,7 @@
 #include "common/codec/encode.hpp"
 #include "common/log/log.hpp"
 #include "common/outcome/trouble.hpp"
+#include "common/worker/packing.hpp"
 #include "workers/router/statements.hpp"
 
 namespace cartwright::router {
@@ -37,7 +38,7 @@ amqp::Outgoing outgoing(Sending sending, std::string queue) {
     message.type = std::move(sending.content.type);
     const auto& seller = sending.stream.seller_id;
     const auto& stream = sending.stream.stream.str();
-    message.message_id = codec::seller_message_id(seller, stream, sending.number);
+    message.message_id = worker::message_id_of(codec::seller_message_id(seller, stream, sending.number));
     message.headers = {{"seller", seller.str()}, {"stream", stream}, {"number", sending.number}};
     return message;
 }

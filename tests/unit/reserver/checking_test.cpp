@@ -89,6 +89,18 @@ TEST_CASE("a paid cart is not rejected for its price, and is sold at it") {
     CHECK(price_of(paid, paid.lines[0], *checked.candidates[0][0]) == 100);
 }
 
+TEST_CASE("a total beyond 64 bits is refused, also when only the dearest candidate makes it so") {
+    const auto offers =
+        catalogue_of({offer("s1", "a", 1'000'000'000'000'000'000), offer("s2", "a", 1), offer("s1", "b", 9)});
+    auto dear = cart({line("1", "a", "s2"), line("2", "b", "s1")});
+    CHECK(check_against(dear, offers).reasons.empty());
+    dear.lines[0].seller_id.reset();
+    dear.lines[0].quantity = 9;
+    CHECK(check_against(dear, offers).reasons.empty());
+    dear.lines[0].quantity = 10;
+    CHECK(codes(check_against(dear, offers).reasons) == std::vector<std::string>{rejection::total_too_large});
+}
+
 TEST_CASE("a line without a seller may be served by whoever sells it, cheapest first") {
     const auto offers = catalogue_of({offer("s1", "a", 120), offer("s2", "a", 100), offer("s3", "a", 100)});
     const auto checked = check_against(cart({line("1", "a")}), offers);

@@ -5,6 +5,16 @@
 using namespace cartwright;
 using namespace cartwright::worker;
 
+TEST_CASE("an id that AMQP has no room for is shown as its hash, the same each time") {
+    const std::string longest(255, 'i');
+    CHECK(message_id_of(longest) == longest);
+    const auto hashed = message_id_of(longest + "j");
+    CHECK(hashed.size() == 7 + 64);
+    CHECK(hashed == message_id_of(longest + "j"));
+    CHECK(hashed != message_id_of(longest + "k"));
+    CHECK(pack("x", "k", {{longest + "j", "t", "{}"}}, {}).at(0).message_id == hashed);
+}
+
 TEST_CASE("one event is a plain event, several are a batch, bounded in count and bytes") {
     CHECK(pack("x", "k", {}, {}).empty());
     const auto one = pack("x", "k", {{"1", "t", "{}"}}, {});
