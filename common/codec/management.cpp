@@ -75,7 +75,8 @@ std::vector<ManagedQueue> read_queues(const std::string& json) {
 
 std::vector<ManagedBinding> read_bindings(const std::string& json) {
     return read_list<ManagedBinding>(json, [](const Json& item) {
-        return ManagedBinding{item.at("source"), item.at("destination"), item.at("routing_key")};
+        return ManagedBinding{item.at("source"), item.at("destination"), item.at("routing_key"),
+                              item.at("properties_key")};
     });
 }
 
@@ -101,13 +102,17 @@ std::string binding_body(const std::string& routing_key) {
     return Json{{"routing_key", routing_key}, {"arguments", Json::object()}}.dump();
 }
 
-std::string policy_body(const std::string& queue, const ManagedValues& definition) {
+ManagedPolicy policy_of(const std::string& queue, const ManagedValues& definition) {
+    return {queue, exactly(queue), "queues", policy_priority, definition};
+}
+
+std::string policy_body(const ManagedPolicy& policy) {
     Json settings = Json::object();
-    for (const auto& [key, value] : definition) settings[key] = json_of(value);
-    return Json{{"pattern", exactly(queue)},
+    for (const auto& [key, value] : policy.definition) settings[key] = json_of(value);
+    return Json{{"pattern", policy.pattern},
                 {"definition", settings},
-                {"priority", policy_priority},
-                {"apply-to", "queues"}}
+                {"priority", policy.priority},
+                {"apply-to", policy.apply_to}}
         .dump();
 }
 

@@ -29,12 +29,14 @@ struct ManagedQueue {
 
 struct ManagedBinding {
     std::string exchange, queue, routing_key;
+    std::string properties_key;  ///< names it in the API's addresses
 };
 
 struct ManagedPolicy {
     std::string name, pattern, apply_to;
     std::int64_t priority = 0;
     ManagedValues definition;
+    bool operator==(const ManagedPolicy&) const = default;
 };
 
 /// Each throws outcome::Refused when the text is not what the API documents.
@@ -46,7 +48,9 @@ std::vector<ManagedPolicy> read_policies(const std::string& json);
 std::string exchange_body(const std::string& type, const std::string& alternate_exchange);
 std::string queue_body();
 std::string binding_body(const std::string& routing_key);
-std::string policy_body(const std::string& queue, const ManagedValues& definition);
+/// The policy of one queue and no other.
+ManagedPolicy policy_of(const std::string& queue, const ManagedValues& definition);
+std::string policy_body(const ManagedPolicy& policy);
 
 /// A list of flat objects, for output that programs read.
 std::string list_of(const std::vector<std::vector<std::pair<std::string, ManagedValue>>>& rows);

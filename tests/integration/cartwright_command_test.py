@@ -60,10 +60,14 @@ class Topology(EnvironmentTest):
         self.management("DELETE", "/api/policies/%2F/reserver.carts")
         self.management("DELETE", "/api/queues/%2F/splitter.retry.5s")
         self.management("DELETE", "/api/exchanges/%2F/events")
+        self.management("POST", "/api/bindings/%2F/e/carts/q/splitter.orders", {"routing_key": "cart.submitted"})
+        policy, = [one for one in self.management("GET", "/api/policies/%2F") if one["name"] == "router.retry"]
+        self.management("PUT", "/api/policies/%2F/router.retry", {**policy, "pattern": "^router"})
         with self.assertRaises(Trouble) as caught:
             self.environment.cartwright("topology", "check")
         for what in ("the policy of queue reserver.carts is missing", "queue splitter.retry.5s is missing",
-                     "exchange events is missing"):
+                     "exchange events is missing", "the policy of queue router.retry has other limits",
+                     "queue splitter.orders is bound to carts"):
             self.assertIn(what, str(caught.exception))
         self.environment.cartwright("topology", "apply")
         self.assertIn("is as it should be", self.environment.cartwright("topology", "check"))

@@ -83,5 +83,42 @@ class SequenceTest(MarketTest):
         self.assert_promises()
 
 
+class StuckTest(MarketTest):
+    """A seller whose queue is gone waits; everybody else gets everything meanwhile."""
+
+    sellers = [f"seller-{number}" for number in range(24)]
+
+    def test_a_stuck_stream_stops_nobody_else(self):
+        for seller in self.sellers:
+            self.market.seller(seller)
+            self.sell(seller, f"of-{seller}", 100)
+        stuck_queue = "sellers.03"
+        self.environment.servers.rabbitmq.management("DELETE", f"/api/queues/%2F/{stuck_queue}")
+        stuck = set(self.sellers)
+        for round_ in range(30):
+            for number, seller in enumerate(self.sellers):
+                other = self.sellers[(number + 1 + round_ % 7) % len(self.sellers)]
+                self.cart(f"o-{round_}-{seller}", [("1", f"of-{seller}", 1), ("2", f"of-{other}", 1)], answered=False)
+        self.market.flush()
+        self.wait_for_orders(30 * len(self.sellers))
+
+        def rows_behind() -> dict[str, tuple]:
+            rows = self.environment.rows(
+                "SELECT seller_id, last_assigned, coalesce(last_delivered, 0) FROM seller_stream "
+                "LEFT JOIN seller_delivery USING (seller_id, stream)")
+            return {seller: (assigned, delivered) for seller, assigned, delivered in rows}
+
+        def only_the_stuck_are_behind() -> bool:
+            rows = rows_behind()
+            stuck.clear()
+            stuck.update(seller for seller, (assigned, delivered) in rows.items() if delivered < assigned)
+            return sum(assigned for assigned, _ in rows.values()) == 60 * len(self.sellers) and all(
+                rows[seller][1] == 0 for seller in stuck)
+        wait_for(only_the_stuck_are_behind, what="all streams but the stuck ones to be delivered")
+        self.assertTrue(0 < len(stuck) < len(self.sellers) // 2, stuck)
+        self.environment.cartwright("topology", "apply")
+        self.assert_promises(timeout_s=60)
+
+
 if __name__ == "__main__":
     unittest.main()
