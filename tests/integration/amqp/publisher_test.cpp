@@ -173,7 +173,7 @@ TEST_CASE("an exchange that is missing closes the channel, and its neighbours ge
     Broker broker;
     const auto queue = broker.quorum_queue();
     const auto exchange = random_name("test-exchange");
-    auto lost = message_to("key", "lost for now");
+    auto lost = message_to("key", "stays behind");
     lost.exchange = exchange;
     Publisher publisher(settings(), quick());
     publisher.start();
