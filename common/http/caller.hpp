@@ -33,8 +33,9 @@ enum class CallEnd {
 struct CallResult {
     std::uint64_t id = 0;
     CallEnd end = CallEnd::unknown;
-    int status = 0;                                       ///< of an answer
-    std::optional<std::chrono::milliseconds> retry_after;  ///< of an answer: seconds or a date, never negative
+    int status = 0;  ///< of an answer
+    std::optional<std::chrono::milliseconds>
+        retry_after;      ///< of an answer: seconds or a date, never negative
     std::string trouble;  ///< for people, without credentials; empty for 2xx. With the answer's first bytes.
 };
 
@@ -50,7 +51,8 @@ class Caller {
 
     /// Begins a call; its result comes from `run` under this id.
     void start(std::uint64_t id, Call call);
-    /// Drives the calls until one has ended, `wake` was called, or the time is over.
+    /// Drives the calls until one has ended, `wake` was called, or the time is over; may return earlier, with
+    /// nothing.
     std::vector<CallResult> run(std::chrono::milliseconds wait_max);
     std::size_t in_flight() const;
     /// Any thread: `run` returns soon, the running or else the next one.
