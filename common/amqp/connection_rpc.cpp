@@ -3,6 +3,8 @@
 
 #include <sys/time.h>
 
+#include <array>
+
 #include <fmt/format.h>
 
 #include "common/outcome/trouble.hpp"
@@ -88,6 +90,22 @@ std::uint64_t Connection::find_queue(ChannelNumber channel, const std::string& q
         return amqp_get_rpc_reply(handle_);
     });
     return ready;
+}
+
+void Connection::declare_quorum_queue(ChannelNumber channel, const std::string& queue,
+                                      std::int64_t delivery_limit) {
+    std::array<amqp_table_entry_t, 2> entries{};
+    entries[0].key = bytes_of("x-queue-type");
+    entries[0].value.kind = AMQP_FIELD_KIND_UTF8;
+    entries[0].value.value.bytes = bytes_of("quorum");
+    entries[1].key = bytes_of("x-delivery-limit");
+    entries[1].value.kind = AMQP_FIELD_KIND_I64;
+    entries[1].value.value.i64 = delivery_limit;
+    const amqp_table_t arguments{static_cast<int>(entries.size()), entries.data()};
+    ask(channel, "declaring a queue", [&] {
+        amqp_queue_declare(handle_, channel, bytes_of(queue), 0, 1, 0, 0, arguments);
+        return amqp_get_rpc_reply(handle_);
+    });
 }
 
 bool Connection::begin_get(ChannelNumber channel, const std::string& queue, Assembler& assembler) {

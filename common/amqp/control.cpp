@@ -9,6 +9,7 @@
 
 #include "common/amqp/connection.hpp"
 #include "common/amqp/io_thread.hpp"
+#include "common/amqp/topology.hpp"
 #include "common/outcome/trouble.hpp"
 
 namespace cartwright::amqp {
@@ -204,6 +205,17 @@ std::optional<std::uint64_t> Control::queue_depth(const std::string& queue) {
         return state_->ask(asking, [&] { return state_->connection.find_queue(asking, queue); });
     } catch (const ChannelClosed& closed) {
         if (closed.code == not_found) return std::nullopt;
+        throw outcome::Refused(closed.what());
+    }
+}
+
+void Control::declare_seller_queue(const std::string& queue) {
+    try {
+        state_->ask(asking, [&] {
+            state_->connection.declare_quorum_queue(asking, queue, seller_delivery_limit);
+            return true;
+        });
+    } catch (const ChannelClosed& closed) {
         throw outcome::Refused(closed.what());
     }
 }

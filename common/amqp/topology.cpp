@@ -7,9 +7,6 @@
 namespace cartwright::amqp {
 namespace {
 
-/// A seller's queue must never drop or overtake: its limit is out of reach.
-constexpr std::int64_t seller_delivery_limit = 1'000'000'000;
-
 std::string duration_name(std::chrono::milliseconds time) {
     const auto count = time.count();
     if (count % 60'000 == 0) return fmt::format("{}m", count / 60'000);
@@ -144,6 +141,10 @@ std::vector<std::string> rung_names(std::string_view worker,
 
 std::string seller_queue(std::size_t index) {
     return fmt::format("sellers.{:02}", index);
+}
+
+std::string own_seller_queue(std::string_view seller) {
+    return fmt::format("seller.{}", seller);
 }
 
 std::string marker_exchange(std::string_view version) {

@@ -69,6 +69,10 @@ std::vector<std::string> rung_names(std::string_view worker,
                                     const std::vector<std::chrono::milliseconds>& rungs);
 /// "sellers.07".
 std::string seller_queue(std::size_t index);
+/// "seller.acme": a queue of one seller's own, declared by whoever delivers to it first.
+std::string own_seller_queue(std::string_view seller);
+/// A seller's queue must never drop or overtake: its delivery limit is out of reach.
+inline constexpr std::int64_t seller_delivery_limit = 1'000'000'000;
 /// The exchange whose existence says that this version was applied.
 std::string marker_exchange(std::string_view version);
 inline constexpr std::string_view marker_prefix = "topology.";

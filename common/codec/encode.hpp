@@ -46,6 +46,19 @@ struct SellerCancellationMessage {
 };
 std::string encode_seller_cancellation(const SellerCancellationMessage& message);
 
+/// What stands in the place of a numbered message that its destination never took.
+struct SellerVoided {
+    SellerId seller_id;
+    std::string stream;
+    std::int64_t number = 0;
+    Timestamp time;
+    OrderId order_id;
+    std::string voided_type;  ///< of the message that it replaces
+    std::string reason;
+    std::string voided_by;
+};
+std::string encode_seller_voided(const SellerVoided& message);
+
 /// The id of a numbered message: "<seller>/<stream>/<number>".
 std::string seller_message_id(const SellerId& seller, std::string_view stream, std::int64_t number);
 

@@ -10,16 +10,18 @@ namespace {
 
 constexpr std::size_t envelope_bytes = 640;
 constexpr std::size_t line_bytes = 256;
+constexpr const char* splitter = "cartwright/splitter";
 
 /// The envelope with its place in the stream, up to and into `data`.
 template <class Message>
-void begin(JsonWriter& writer, const Message& message, std::string_view type, const SellerId& seller) {
+void begin(JsonWriter& writer, const Message& message, std::string_view type, const SellerId& seller,
+           const char* source, const std::string& traceparent) {
     message::Envelope envelope;
     envelope.id = EventId(seller_message_id(seller, message.stream, message.number));
     envelope.type = type;
-    envelope.source = "cartwright/splitter";
+    envelope.source = source;
     envelope.time = message.time;
-    envelope.traceparent = message.traceparent;
+    envelope.traceparent = traceparent;
     begin_event(writer, envelope);
     writer.id("sellerid", seller);
     writer.text("stream", message.stream);
@@ -40,7 +42,7 @@ std::string encode_seller_order(const SellerOrder& message) {
     const Order& order = *message.order;
     const SellerPart& part = order.sellers[message.seller_index];
     JsonWriter writer(envelope_bytes + part.lines.size() * line_bytes);
-    begin(writer, message, message::type::seller_order, part.seller_id);
+    begin(writer, message, message::type::seller_order, part.seller_id, splitter, message.traceparent);
     writer.id("order_id", order.order_id);
     writer.integer("part", static_cast<std::int64_t>(message.seller_index) + 1);
     writer.integer("parts", static_cast<std::int64_t>(order.sellers.size()));
@@ -60,11 +62,22 @@ std::string encode_seller_cancellation(const SellerCancellationMessage& message)
     const message::OrderCancelled& cancelled = *message.cancelled;
     const message::SellerCancellation& seller = cancelled.sellers[message.seller_index];
     JsonWriter writer(envelope_bytes + seller.lines.size() * line_bytes);
-    begin(writer, message, message::type::seller_cancellation, seller.seller_id);
+    begin(writer, message, message::type::seller_cancellation, seller.seller_id, splitter,
+          message.traceparent);
     writer.id("order_id", cancelled.order_id);
     writer.text("reason", cancelled.reason);
     writer.boolean("whole", cancelled.whole);
     write_lines(writer, seller);
+    return end(writer);
+}
+
+std::string encode_seller_voided(const SellerVoided& message) {
+    JsonWriter writer(envelope_bytes);
+    begin(writer, message, message::type::seller_voided, message.seller_id, "cartwright/operator", {});
+    writer.id("order_id", message.order_id);
+    writer.text("reason", message.reason);
+    writer.text("voided_by", message.voided_by);
+    writer.text("voided_type", message.voided_type);
     return end(writer);
 }
 

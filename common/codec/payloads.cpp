@@ -268,7 +268,7 @@ const Kind* kind_of(std::string_view type) {
 }
 
 bool is_seller_message(std::string_view type) {
-    return type == type::seller_order || type == type::seller_cancellation;
+    return type == type::seller_order || type == type::seller_cancellation || type == type::seller_voided;
 }
 
 message::SellerMessage read_seller_message(const Fields& event) {
@@ -283,7 +283,7 @@ bool is_other_major(std::string_view type) {
     const auto stem = without_major(type);
     const auto other = [&](std::string_view known) { return known != type && without_major(known) == stem; };
     if (stem.empty()) return false;
-    return other(type::seller_order) || other(type::seller_cancellation) ||
+    return other(type::seller_order) || other(type::seller_cancellation) || other(type::seller_voided) ||
            std::any_of(kinds.begin(), kinds.end(), [&](const Kind& kind) { return other(kind.type); });
 }
 

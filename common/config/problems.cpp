@@ -1,6 +1,7 @@
 #include "common/config/problems.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <tuple>
@@ -15,21 +16,24 @@ void Problems::add(Position at, std::string text) {
     found_.push_back({at, std::move(text)});
 }
 
-void Problems::throw_if_any() {
-    if (found_.empty()) return;
+std::vector<std::string> Problems::lines() {
     std::stable_sort(found_.begin(), found_.end(), [](const Problem& a, const Problem& b) {
         return std::tie(a.at.line, a.at.column) < std::tie(b.at.line, b.at.column);
     });
-    std::string text;
+    std::vector<std::string> lines;
     for (std::size_t i = 0; i < std::min(found_.size(), problems_max); ++i) {
         const auto& [at, what] = found_[i];
-        if (i > 0) text += '\n';
-        text += at.line == 0 ? what : fmt::format("{}:{}:{}: {}", file_name_, at.line, at.column, what);
+        lines.push_back(at.line == 0 ? what
+                                     : fmt::format("{}:{}:{}: {}", file_name_, at.line, at.column, what));
     }
-    if (found_.size() > problems_max) {
-        text += fmt::format("\n{}: {} more problems", file_name_, found_.size() - problems_max);
-    }
-    throw outcome::StartupError(text);
+    if (found_.size() > problems_max)
+        lines.push_back(fmt::format("{}: {} more problems", file_name_, found_.size() - problems_max));
+    return lines;
+}
+
+void Problems::throw_if_any() {
+    if (found_.empty()) return;
+    throw outcome::StartupError(fmt::format("{}", fmt::join(lines(), "\n")));
 }
 
 std::string shown(const std::string& text) {

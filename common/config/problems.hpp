@@ -23,6 +23,8 @@ class Problems {
     bool empty() const { return found_.empty(); }
     std::size_t size() const { return found_.size(); }
 
+    /// A line for each problem, "file:line:column: what", in the order of the file.
+    std::vector<std::string> lines();
     /// Throws outcome::StartupError with a line for each problem, in the order of the file.
     void throw_if_any();
 

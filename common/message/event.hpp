@@ -39,6 +39,7 @@ inline constexpr std::string_view stock_applied = "cartwright.stock.applied.v1";
 inline constexpr std::string_view message_parked = "cartwright.message.parked.v1";
 inline constexpr std::string_view seller_order = "cartwright.seller.order.v1";
 inline constexpr std::string_view seller_cancellation = "cartwright.seller.cancellation.v1";
+inline constexpr std::string_view seller_voided = "cartwright.seller.voided.v1";
 }  // namespace type
 
 struct CartSubmitted {

@@ -9,11 +9,6 @@ namespace {
 
 constexpr std::int64_t doublings_max = 20;
 
-std::chrono::milliseconds pause_after(std::int64_t failures_before, const Pauses& pauses) {
-    const auto factor = std::int64_t{1} << std::min(failures_before, doublings_max);
-    return std::min(pauses.failed_max, pauses.failed_min * factor);
-}
-
 /// The bell that goes on ringing: one that is on the ladder already, else the highest number, which knows
 /// most.
 std::size_t carrier(std::span<const Bell> bells, bool prefer_ladder) {
@@ -41,6 +36,17 @@ void interrupt_all(std::map<StreamKey, Progress>& progress) {
 }
 
 }  // namespace
+
+std::chrono::milliseconds pause_after(std::int64_t failures_before, const Pauses& pauses) {
+    const auto factor = std::int64_t{1} << std::min(failures_before, doublings_max);
+    return std::min(pauses.failed_max, pauses.failed_min * factor);
+}
+
+void forget_replaced(std::span<const Claim> claims, Doorbells& doorbells) {
+    for (const auto& claim : claims) {
+        if (claim.replaced > claim.from) doorbells.at(claim.stream).contents.erase(claim.replaced);
+    }
+}
 
 std::map<StreamKey, std::int64_t> allowances(const Doorbells& doorbells, std::int64_t run_max,
                                              std::int64_t catch_up_max) {
@@ -99,12 +105,13 @@ std::map<StreamKey, Progress> progress(std::span<const Claim> claims, const Door
             stream.stop = outcomes[i].stop;
             stream.trouble = outcomes[i].trouble;
             stream.refused = stream.stop == Stop::failed;
+            stream.definite = stream.refused && outcomes[i].definite;
         }
     }
     for (const auto& claim : claims) {
         auto& stream = result.at(claim.stream);
         const auto& doorbell = doorbells.at(claim.stream);
-        if (stream.stop != Stop::nothing || claim.held) continue;
+        if (stream.stop != Stop::nothing || claim.held || !claim.routed) continue;
         if (stream.delivered < claim.to) {
             stream.stop = Stop::missing;
             stream.trouble = "a message with a smaller number is not in the database";
@@ -125,14 +132,18 @@ std::vector<Mark> marks(std::span<const Claim> claims, const std::map<StreamKey,
         const bool in_trouble = claim.held_before || claim.attempts > 0;
         const bool recovered = in_trouble && got.delivered > claim.from;
         if (got.delivered == claim.to && got.stop == Stop::nothing && !recovered) continue;
-        Mark mark{
-            claim.stream, got.delivered, got.delivered > claim.from ? 0 : claim.attempts, {}, std::nullopt};
+        Mark mark;
+        mark.stream = claim.stream;
+        mark.delivered = got.delivered;
+        mark.attempts = got.delivered > claim.from ? 0 : claim.attempts;
         if (got.stop == Stop::failed) mark.pause = pause_after(mark.attempts, pauses);
         if (got.stop == Stop::blocked) mark.pause = pauses.blocked;
         // Still in trouble, but due.
         if (!mark.pause && claim.held_before && !recovered) mark.pause = std::chrono::milliseconds{0};
         if (got.refused) ++mark.attempts;
         if (mark.pause || mark.attempts > 0) mark.trouble = got.trouble;
+        if (mark.pause) mark.held_for = got.stop == Stop::blocked ? "full" : "failing";
+        if (got.definite) mark.refused = got.delivered + 1;
         result.push_back(std::move(mark));
     }
     std::sort(result.begin(), result.end(), [](const Mark& a, const Mark& b) { return a.stream < b.stream; });
@@ -145,7 +156,11 @@ std::vector<Reply> replies(std::span<const Bell> bells, const Claim& claim, cons
     if (bells.empty()) return result;
     const auto on_ladder = carrier(bells, true);
     const bool rings_already = claim.held || claim.held_before;
-    if (claim.held || progress.stop == Stop::failed || progress.stop == Stop::blocked) {
+    if (!claim.routed) {
+        result[carrier(bells, false)] = Reply::again;
+    } else if (claim.for_good) {
+        return result;
+    } else if (claim.held || progress.stop == Stop::failed || progress.stop == Stop::blocked) {
         if (!rings_already || bells[on_ladder].from_ladder) result[on_ladder] = Reply::later;
     } else if (progress.stop == Stop::missing) {
         result[carrier(bells, false)] = Reply::later;

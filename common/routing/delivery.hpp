@@ -44,6 +44,9 @@ struct Claim {
     bool held = false;          ///< waits for its next attempt: nothing is delivered
     bool held_before = false;   ///< it was held; whoever made that rings again
     std::int64_t attempts = 0;  ///< failed runs in a row; after one, `to` is at most `from` + 1
+    bool for_good = false;      ///< held until a person resumes it, who rings then
+    bool routed = true;         ///< false: its route is another than was believed; nothing is delivered
+    std::int64_t replaced = 0;  ///< the newest number whose message was replaced since it was stored
 };
 
 /// One message to send.
@@ -66,6 +69,7 @@ enum class Stop {
 struct Outcome {
     Stop stop = Stop::nothing;
     std::string trouble;
+    bool definite = false;  ///< it certainly did not arrive
 };
 
 /// How far a stream is after a turn: every number up to `delivered` was accepted.
@@ -73,8 +77,12 @@ struct Progress {
     std::int64_t delivered = 0;
     Stop stop = Stop::nothing;
     std::string trouble;
-    bool refused = false;  ///< its destination did not take a message, also when the turn was interrupted
+    bool refused = false;   ///< its destination did not take a message, also when the turn was interrupted
+    bool definite = false;  ///< that message certainly did not arrive
 };
+
+/// A doorbell's copy of a message that was replaced is worth nothing; the database has the right one.
+void forget_replaced(std::span<const Claim> claims, Doorbells& doorbells);
 
 /// Numbers that are to be delivered and are not at hand.
 std::vector<std::pair<StreamKey, std::int64_t>> missing(std::span<const Claim> claims,
@@ -104,7 +112,12 @@ struct Mark {
     std::int64_t attempts = 0;
     std::string trouble;                             ///< empty when there is none
     std::optional<std::chrono::milliseconds> pause;  ///< the stream is held for so long
+    std::string held_for;                            ///< failing or full; empty when it is not held
+    std::optional<std::int64_t> refused;             ///< the number that certainly was not taken
 };
+
+/// The pause after a failure that follows `failures_before` others.
+std::chrono::milliseconds pause_after(std::int64_t failures_before, const Pauses& pauses);
 
 /// In order of streams.
 std::vector<Mark> marks(std::span<const Claim> claims, const std::map<StreamKey, Progress>& progress,

@@ -27,8 +27,9 @@ struct Endpoint {
     std::size_t calls_max = 4;         ///< at once
     std::chrono::milliseconds connect_timeout{3'000};
     std::chrono::milliseconds total_timeout{10'000};
-    std::string ca_file;             ///< trusted instead of the system's authorities; empty: those
-    bool private_addresses = false;  ///< loopback, link-local and private addresses and plain http are allowed
+    std::string ca_file;  ///< trusted instead of the system's authorities; empty: those
+    bool private_addresses =
+        false;  ///< loopback, link-local and private addresses and plain http are allowed
 };
 
 struct Fallback {
@@ -56,8 +57,9 @@ struct Pattern {
 /// A condition that is absent holds. A list holds when one of its patterns matches; for tags and what lines
 /// have, when it matches any of them.
 struct Match {
-    std::vector<Pattern> seller, stream, region, tag, channel, currency, sku, category, warehouse;
-    std::optional<std::int64_t> value_minor_from, value_minor_to;  ///< inclusive
+    std::vector<Pattern> seller{}, stream{}, region{}, tag{}, channel{}, currency{}, sku{}, category{},
+        warehouse{};
+    std::optional<std::int64_t> value_minor_from{}, value_minor_to{};  ///< inclusive
 };
 
 struct StreamRule {
@@ -109,6 +111,7 @@ class Rules {
     Rules(Rules&&) noexcept;
     Rules& operator=(Rules&&) noexcept;
 
+    StreamChoice choose_stream(const Order& order, const SellerPart& part) const;
     StreamChoice choose_stream(const Facts& facts) const;
     DestinationChoice choose_destination(std::string_view seller, std::string_view stream) const;
     /// Null when there is no such destination.

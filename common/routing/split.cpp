@@ -21,8 +21,8 @@ struct Known {
 class Splitter {
   public:
     Splitter(std::span<const Work> batch, const std::set<ClaimKey>& won,
-             const std::map<ClaimKey, Answer>& stored)
-        : batch_(batch), won_(won), stored_(stored) {}
+             const std::map<ClaimKey, Answer>& stored, const Rules& rules)
+        : batch_(batch), won_(won), stored_(stored), rules_(rules) {}
 
     Split run() {
         for (std::size_t i = 0; i < batch_.size(); ++i) one(i);
@@ -42,6 +42,7 @@ class Splitter {
     std::span<const Work> batch_;
     const std::set<ClaimKey>& won_;
     const std::map<ClaimKey, Answer>& stored_;
+    const Rules& rules_;
     std::map<OrderId, Known> orders_;
     std::set<ClaimKey> used_;         ///< won claims whose work is done
     std::vector<std::size_t> early_;  ///< partial cancellations before which nothing is known of their order
@@ -81,9 +82,13 @@ void Splitter::ready(std::size_t index, Known& known) {
     known.state = Known::State::numbered;
     for (std::size_t seller = 0; seller < work.order->sellers.size(); ++seller) {
         const auto& part = work.order->sellers[seller];
-        auto stream = choose_stream(*work.order, part);
-        known.streams.emplace(part.seller_id, stream);
-        split_.messages.push_back({index, seller, {part.seller_id, std::move(stream)}, claim});
+        auto choice = rules_.choose_stream(*work.order, part);
+        known.streams.emplace(part.seller_id, choice.stream);
+        split_.messages.push_back({index,
+                                   seller,
+                                   {part.seller_id, std::move(choice.stream)},
+                                   claim,
+                                   choice.rule == nullptr ? std::string() : choice.rule->name});
     }
     // An order without sellers has nothing to number; its claim is answered all the same.
     if (work.order->sellers.empty()) split_.voided.insert(claim);
@@ -120,7 +125,7 @@ void Splitter::number_cancellation(std::size_t index, const Known& known) {
     for (std::size_t seller = 0; seller < sellers.size(); ++seller) {
         const auto stream = known.streams.find(sellers[seller].seller_id);
         if (stream == known.streams.end()) continue;
-        split_.messages.push_back({index, seller, {stream->first, stream->second}, claim});
+        split_.messages.push_back({index, seller, {stream->first, stream->second}, claim, {}});
         some = true;
     }
     if (!some) split_.voided.insert(claim);
@@ -178,8 +183,8 @@ std::set<ClaimKey> claims_of(std::span<const Work> batch) {
 }
 
 Split split(std::span<const Work> batch, const std::set<ClaimKey>& won,
-            const std::map<ClaimKey, Answer>& stored) {
-    return Splitter(batch, won, stored).run();
+            const std::map<ClaimKey, Answer>& stored, const Rules& rules) {
+    return Splitter(batch, won, stored, rules).run();
 }
 
 }  // namespace cartwright::routing

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "common/message/event.hpp"
+#include "common/routing/rules.hpp"
 #include "common/routing/stream.hpp"
 
 namespace cartwright::routing {
@@ -66,7 +67,8 @@ struct NewMessage {
     std::size_t work = 0;    ///< index into the batch
     std::size_t seller = 0;  ///< index into the order's, or the cancellation's, sellers
     StreamKey stream;
-    ClaimKey claim;  ///< whose answer its place belongs to
+    ClaimKey claim;      ///< whose answer its place belongs to
+    std::string rule{};  ///< that chose the stream; empty: none did, or it was chosen earlier
 };
 
 struct Split {
@@ -78,8 +80,8 @@ struct Split {
 };
 
 /// `won`: claims that this transaction inserted. `stored`: answers of claims that were there before (a claim
-/// without an answer is a bug of whoever committed it).
+/// without an answer is a bug of whoever committed it). `rules` choose the streams of new orders.
 Split split(std::span<const Work> batch, const std::set<ClaimKey>& won,
-            const std::map<ClaimKey, Answer>& stored);
+            const std::map<ClaimKey, Answer>& stored, const Rules& rules);
 
 }  // namespace cartwright::routing

@@ -17,9 +17,6 @@ struct StreamKey {
     auto operator<=>(const StreamKey&) const = default;
 };
 
-/// The stream of a seller's part of an order. Chosen before the message is numbered, and stored with it.
-StreamName choose_stream(const Order& order, const SellerPart& part);
-
 /// Which of `queues` shared queues a seller's messages stand in: FNV-1a of the seller's id
 /// (http://www.isthe.com/chongo/tech/comp/fnv/), so that it never changes while their number stays.
 std::size_t shared_queue_of(const SellerId& seller_id, std::size_t queues);

@@ -36,6 +36,8 @@ class Handler {
     virtual Result handle(std::span<const Member> batch) = 0;
     /// Called between batches, about once in `LaneSettings::tick`; for slow sweeps.
     virtual void tick() {}
+    /// The last call: what the handler does in the background ends, at the latest when `deadline` comes.
+    virtual void finish(std::chrono::steady_clock::time_point deadline) { static_cast<void>(deadline); }
 };
 
 }  // namespace cartwright::worker

@@ -69,6 +69,7 @@ struct Lane::State {
     bool draining = false;
     bool stopping = false;
     bool ended = false;
+    Clock::time_point deadline;  ///< of draining
     std::string trouble;
     std::thread thread;
     std::atomic<Clock::rep> busy_since = 0;
@@ -168,6 +169,12 @@ void Lane::State::run() {
         log::warn("lane_stopped",
                   {{"lane", settings.name}, {"why", "the deadline came while a server was away"}});
     }
+    Clock::time_point finish_by;
+    {
+        const std::lock_guard lock(mutex);
+        finish_by = deadline;
+    }
+    handler->finish(finish_by);
     const std::lock_guard lock(mutex);
     ended = true;
     changed.notify_all();
@@ -410,6 +417,7 @@ bool Lane::finish(Clock::time_point deadline) {
     {
         std::unique_lock lock(state_->mutex);
         state_->draining = true;
+        state_->deadline = deadline;
         state_->changed.notify_all();
         state_->changed.wait_until(lock, deadline, [&] { return state_->ended; });
         state_->stopping = true;

@@ -16,6 +16,7 @@ class MemberByMember : public Handler {
     explicit MemberByMember(std::unique_ptr<Handler> inner, int retries_max = 3);
     Result handle(std::span<const Member> batch) override;
     void tick() override { inner_->tick(); }
+    void finish(std::chrono::steady_clock::time_point deadline) override { inner_->finish(deadline); }
 
   private:
     Result one_by_one(std::span<const Member> batch);

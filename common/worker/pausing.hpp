@@ -24,6 +24,7 @@ class Pausing : public Handler {
     Pausing(std::unique_ptr<Handler> inner, Hooks hooks);
     Result handle(std::span<const Member> batch) override;
     void tick() override { inner_->tick(); }
+    void finish(std::chrono::steady_clock::time_point deadline) override { inner_->finish(deadline); }
 
   private:
     std::unique_ptr<Handler> inner_;

@@ -8,6 +8,34 @@
 
 namespace cartwright::router {
 
+struct EndpointConfig {
+    std::size_t calls_max = 512;
+    std::size_t failing_calls_max = 128;
+    std::size_t catch_up_max = 100;
+    std::size_t answer_bytes_max = 65'536;
+    std::chrono::milliseconds lease{60'000};
+    std::chrono::milliseconds retry_delay_min{1'000};
+    std::chrono::milliseconds retry_delay_max{900'000};
+    std::chrono::milliseconds retry_after_max{3'600'000};
+
+    void describe(config::Binder& binder) {
+        binder.field("calls_max", calls_max, {1, 10'000}, "Calls under way at once, to all endpoints.");
+        binder.field("failing_calls_max", failing_calls_max, {1, 10'000},
+                     "So many of them to endpoints whose last call failed, which get one each.");
+        binder.field("catch_up_max", catch_up_max, {1, 10'000}, "Messages of one stream under one lease.");
+        binder.field("answer_bytes_max", answer_bytes_max, {1'024, 16'777'216},
+                     "Bytes of an answer that are read.");
+        binder.field("lease_ms", lease, {1'000, 3'600'000},
+                     "Time that a stream is one router's; longer than any total_timeout_ms of a rule.");
+        binder.field("retry_delay_min_ms", retry_delay_min, {10, 60'000},
+                     "First pause of a stream whose endpoint failed.");
+        binder.field("retry_delay_max_ms", retry_delay_max, {10, 86'400'000}, "Longest such pause.");
+        binder.field("retry_after_max_ms", retry_after_max, {1'000, 86'400'000},
+                     "Longest pause that an endpoint's Retry-After may ask for.");
+        binder.require("failing_calls_max", failing_calls_max <= calls_max, "must not exceed calls_max");
+    }
+};
+
 struct Config {
     worker::LaneConfig messages{32, 400};
     std::size_t run_messages_max = 2'000;
@@ -20,6 +48,7 @@ struct Config {
     std::chrono::milliseconds sweep_time_max{2'000};
     std::size_t sweep_streams_max = 200;
     std::size_t sweep_page_max = 10'000;
+    EndpointConfig endpoints;
 
     void describe(config::Binder& binder) {
         binder.section("messages", messages, "The lane of numbered messages.");
@@ -42,6 +71,7 @@ struct Config {
                      "Streams that a sweep delivers in one transaction.");
         binder.field("sweep_page_max", sweep_page_max, {1, 1'000'000},
                      "Streams left behind that one look sees.");
+        binder.section("endpoints", endpoints, "Calls to sellers' HTTP endpoints.");
     }
 };
 

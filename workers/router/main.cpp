@@ -16,9 +16,10 @@ int main(int argc, char** argv) {
         program.lane(lane, [&] {
             auto outlet =
                 std::make_unique<router::BrokerOutlet>(program.publisher(), program.control("depth"));
-            return std::make_unique<router::Handler>(program.postgres_session("messages"), std::move(outlet),
-                                                     program.fleet().topology.settings.sellers_queues,
-                                                     config);
+            return std::make_unique<router::Handler>(
+                program.postgres_session("messages"), program.postgres_session("endpoints"),
+                std::move(outlet), routing::fixed_rules(), program.fleet().topology.settings.sellers_queues,
+                config);
         });
     });
 }

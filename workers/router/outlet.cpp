@@ -21,4 +21,8 @@ std::optional<std::uint64_t> BrokerOutlet::depth(const std::string& queue) {
     return control_->queue_depth(queue);
 }
 
+void BrokerOutlet::declare(const std::string& queue) {
+    control_->declare_seller_queue(queue);
+}
+
 }  // namespace cartwright::router

@@ -25,6 +25,8 @@ class Outlet {
     virtual std::string trouble() const = 0;
     /// Messages that stand in a queue; nothing when there is no such queue. Throws outcome::Unavailable.
     virtual std::optional<std::uint64_t> depth(const std::string& queue) = 0;
+    /// Makes a seller's own queue where there is none. Throws outcome::Unavailable or Refused.
+    virtual void declare(const std::string& queue) = 0;
 };
 
 class BrokerOutlet : public Outlet {
@@ -34,6 +36,7 @@ class BrokerOutlet : public Outlet {
                                        std::chrono::milliseconds deadline) override;
     std::string trouble() const override;
     std::optional<std::uint64_t> depth(const std::string& queue) override;
+    void declare(const std::string& queue) override;
 
   private:
     amqp::Publisher& publisher_;

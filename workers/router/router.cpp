@@ -5,6 +5,8 @@
 #include <iterator>
 #include <utility>
 
+#include <fmt/format.h>
+
 #include "common/amqp/topology.hpp"
 #include "common/codec/encode.hpp"
 #include "common/log/log.hpp"
@@ -23,24 +25,20 @@ using routing::Stop;
 using routing::StreamKey;
 using Clock = std::chrono::steady_clock;
 
+/// A stream is settled in one; another one lets it go on behind a switch that is reached meanwhile.
+constexpr int rounds_max = 4;
+
+std::vector<StreamKey> streams_of(const Doorbells& doorbells) {
+    std::vector<StreamKey> streams;
+    for (const auto& [stream, doorbell] : doorbells) streams.push_back(stream);
+    return streams;
+}
+
 /// Thrown out of the transaction when a stream has no row yet.
 struct MissingRows {};
 
 const message::SellerMessage* seller_message(const worker::Member& member) {
     return std::get_if<message::SellerMessage>(&member.event.payload);
-}
-
-amqp::Outgoing outgoing(Sending sending, std::string queue) {
-    amqp::Outgoing message;
-    message.exchange = "sellers";
-    message.routing_key = std::move(queue);
-    message.body = std::move(sending.content.body);
-    message.type = std::move(sending.content.type);
-    const auto& seller = sending.stream.seller_id;
-    const auto& stream = sending.stream.stream.str();
-    message.message_id = worker::message_id_of(codec::seller_message_id(seller, stream, sending.number));
-    message.headers = {{"seller", seller.str()}, {"stream", stream}, {"number", sending.number}};
-    return message;
 }
 
 /// `broker_trouble`: what is wrong with the broker as a whole, after the run.
@@ -51,7 +49,7 @@ routing::Outcome outcome_of(amqp::Confirm confirm, const std::string& broker_tro
         case amqp::Confirm::refused:
             return {Stop::failed, "the broker refused it"};
         case amqp::Confirm::returned:
-            return {Stop::failed, "no queue takes it"};
+            return {Stop::failed, "no queue takes it", true};
         case amqp::Confirm::unknown:
             if (broker_trouble.empty()) return {Stop::failed, "the broker did not confirm it in time"};
             return {Stop::interrupted, broker_trouble};
@@ -103,10 +101,13 @@ void report(const Claim& claim, const routing::Progress& progress) {
 
 }  // namespace
 
-Handler::Handler(std::unique_ptr<postgres::Session> session, std::unique_ptr<Outlet> outlet,
-                 std::size_t sellers_queues, const Config& config)
+Handler::Handler(std::unique_ptr<postgres::Session> session,
+                 std::unique_ptr<postgres::Session> courier_session, std::unique_ptr<Outlet> outlet,
+                 routing::RulesSource rules, std::size_t sellers_queues, const Config& config)
     : session_(std::move(session)),
       outlet_(std::move(outlet)),
+      routes_(rules),
+      courier_(std::move(courier_session), rules, config.endpoints),
       sellers_queues_(sellers_queues),
       config_(config),
       queues_([this](const std::string& queue) { return outlet_->depth(queue); },
@@ -116,12 +117,37 @@ Handler::Handler(std::unique_ptr<postgres::Session> session, std::unique_ptr<Out
     counters_.read_back = metrics::counter("cartwright_router_read_back_total",
                                            "Messages read from PostgreSQL because their own had not arrived");
     counters_.swept = metrics::counter("cartwright_router_swept_total", "Streams that only the sweep found");
-    counters_.behind = metrics::gauge("cartwright_router_streams_behind",
-                                      "Streams with undelivered messages at the last sweep");
+    counters_.oldest_seconds = metrics::gauge("cartwright_router_oldest_waiting_seconds",
+                                              "Age of the oldest message that waits, at the last sweep");
+    for (const auto* held_for : {"", "failing", "full", "refused", "gone", "unknown_destination"}) {
+        counters_.behind[held_for] = metrics::gauge("cartwright_router_streams_behind",
+                                                    "Streams with undelivered messages at the last sweep",
+                                                    {{"held_for", *held_for == '\0' ? "nothing" : held_for}});
+    }
+}
+
+void Handler::finish(Clock::time_point deadline) {
+    courier_.finish(deadline);
 }
 
 std::string Handler::queue_of(const StreamKey& stream) const {
+    if (routes_.believed(stream).destination == routing::own_destination)
+        return amqp::own_seller_queue(stream.seller_id.str());
     return amqp::seller_queue(routing::shared_queue_of(stream.seller_id, sellers_queues_));
+}
+
+amqp::Outgoing Handler::outgoing(Sending& sending) const {
+    amqp::Outgoing message;
+    const auto& seller = sending.stream.seller_id;
+    const auto& stream = sending.stream.stream.str();
+    message.routing_key = queue_of(sending.stream);
+    if (routes_.believed(sending.stream).destination == routing::shared_destination)
+        message.exchange = "sellers";
+    message.body = std::move(sending.content.body);
+    message.type = std::move(sending.content.type);
+    message.message_id = worker::message_id_of(codec::seller_message_id(seller, stream, sending.number));
+    message.headers = {{"seller", seller.str()}, {"stream", stream}, {"number", sending.number}};
+    return message;
 }
 
 worker::Result Handler::handle(std::span<const worker::Member> batch) {
@@ -154,23 +180,17 @@ worker::Result Handler::handle(std::span<const worker::Member> batch) {
     return result;
 }
 
-/// Queues are asked for their depth before rows are locked.
+/// Rounds, because a stream may turn out to go elsewhere than was believed, or reach the number of a switch.
 Handler::Turn Handler::deliver(Doorbells& doorbells) {
+    routes_.refresh(*session_);
+    for (const auto& stream : courier_.take_returned()) returned_.insert(stream);
+    if (!returned_.empty()) ring_returned(doorbells);
     Turn turn;
-    if (doorbells.empty()) return turn;
-    if (const auto trouble = outlet_->trouble(); !trouble.empty()) throw outcome::Unavailable(trouble);
-    for (auto& [stream, doorbell] : doorbells) {
-        if (const auto more = unfinished_.find(stream); more != unfinished_.end()) {
-            doorbell.target = std::max(doorbell.target, more->second);
-        }
-        doorbell.blocked = queues_.trouble(queue_of(stream));
-    }
-    const auto run = [&](Transaction& transaction) { transact(transaction, doorbells, turn); };
-    try {
-        session_->transaction_once(run);
-    } catch (const MissingRows&) {
-        session_->transaction([&](Transaction& transaction) { insert_streams(transaction, doorbells); });
-        session_->transaction_once(run);
+    auto open = std::move(doorbells);
+    for (int round = 0; round < rounds_max && !open.empty(); ++round) {
+        hand_over(open, turn);
+        open = deliver_to_queues(std::move(open), turn);
+        if (!open.empty()) routes_.settle(*session_, streams_of(open));
     }
     remember(turn);
     for (const auto& [stream, reached] : turn) {
@@ -179,8 +199,93 @@ Handler::Turn Handler::deliver(Doorbells& doorbells) {
     return turn;
 }
 
+/// Streams that the courier found to go to a queue: nobody else will ring for what they have.
+void Handler::ring_returned(Doorbells& doorbells) {
+    const std::vector<StreamKey> streams(returned_.begin(), returned_.end());
+    std::map<StreamKey, std::int64_t> assigned;
+    session_->transaction([&](Transaction& transaction) { assigned = read_assigned(transaction, streams); });
+    for (const auto& [stream, last] : assigned) {
+        doorbells[stream].target = std::max(doorbells[stream].target, last);
+        unfinished_[stream] = std::max(unfinished_[stream], last);
+    }
+    returned_.clear();
+}
+
+/// What goes to endpoints is the courier's from here on. Rows are looked at first, so that a stream that goes
+/// to a queue for some numbers more is delivered in this turn.
+void Handler::hand_over(Doorbells& doorbells, Turn& turn) {
+    std::vector<StreamKey> streams;
+    for (const auto& [stream, doorbell] : doorbells) {
+        if (!routing::is_queue(routes_.believed(stream).destination)) streams.push_back(stream);
+    }
+    if (streams.empty()) return;
+    std::map<StreamKey, Row> rows;
+    session_->transaction([&](Transaction& transaction) { rows = read_rows(transaction, streams); });
+    std::erase_if(streams, [&](const StreamKey& stream) {
+        const auto row = rows.find(stream);
+        return row != rows.end() && is_as_believed(row->second, routes_.believed(stream));
+    });
+    if (!streams.empty()) routes_.settle(*session_, streams);
+    for (auto entry = doorbells.begin(); entry != doorbells.end();) {
+        const auto& [stream, doorbell] = *entry;
+        if (routing::is_queue(routes_.believed(stream).destination)) {
+            ++entry;
+            continue;
+        }
+        courier_.ring(stream);
+        Reached reached;
+        reached.claim.stream = stream;
+        reached.progress.delivered = doorbell.target;
+        reached.wanted = doorbell.target;
+        turn[stream] = std::move(reached);
+        entry = doorbells.erase(entry);
+    }
+}
+
+/// Queues are asked for their depth before rows are locked. What is left is to be settled and tried again.
+Doorbells Handler::deliver_to_queues(Doorbells doorbells, Turn& turn) {
+    if (doorbells.empty()) return {};
+    if (const auto trouble = outlet_->trouble(); !trouble.empty()) throw outcome::Unavailable(trouble);
+    for (auto& [stream, doorbell] : doorbells) {
+        if (const auto more = unfinished_.find(stream); more != unfinished_.end()) {
+            doorbell.target = std::max(doorbell.target, more->second);
+        }
+        doorbell.blocked = queue_trouble(queue_of(stream));
+    }
+    const auto run = [&](Transaction& transaction) { transact(transaction, doorbells, turn); };
+    try {
+        session_->transaction_once(run);
+    } catch (const MissingRows&) {
+        routes_.settle(*session_, streams_of(doorbells));
+        session_->transaction_once(run);
+    }
+    Doorbells again;
+    for (auto& [stream, doorbell] : doorbells) {
+        const auto& reached = turn.at(stream);
+        const auto next_from = routes_.believed(stream).next_from;
+        const bool at_switch = next_from && reached.progress.delivered + 1 >= *next_from &&
+                               reached.wanted >= *next_from && reached.progress.stop == Stop::nothing;
+        if (!reached.claim.routed || at_switch) again.emplace(stream, std::move(doorbell));
+    }
+    return again;
+}
+
+std::string Handler::queue_trouble(const std::string& queue) {
+    const bool own = queue.starts_with("seller.");
+    if (own && !declared_.contains(queue)) {
+        try {
+            outlet_->declare(queue);
+            declared_.insert(queue);
+        } catch (const outcome::Refused& refused) {
+            return fmt::format("queue {} can't be declared: {}", queue, refused.what());
+        }
+    }
+    return queues_.trouble(queue);
+}
+
 void Handler::transact(Transaction& transaction, Doorbells& doorbells, Turn& turn) {
     const auto claims = claim(transaction, doorbells);
+    routing::forget_replaced(claims, doorbells);
     counters_.read_back.add(static_cast<double>(read_missing(transaction, claims, doorbells)));
     auto run = routing::plan(claims, doorbells);
     const auto outcomes = send(run);
@@ -203,7 +308,10 @@ std::vector<Claim> Handler::claim(Transaction& transaction, const Doorbells& doo
     const auto allowances =
         routing::allowances(doorbells, static_cast<std::int64_t>(config_.run_messages_max),
                             static_cast<std::int64_t>(config_.catch_up_max));
-    auto claims = claim_streams(transaction, doorbells, allowances);
+    std::map<StreamKey, Wanted> wanted;
+    for (const auto& [stream, allowance] : allowances)
+        wanted.emplace(stream, Wanted{routes_.believed(stream), allowance});
+    auto claims = claim_streams(transaction, doorbells, wanted);
     if (claims.size() < doorbells.size()) throw MissingRows{};
     return claims;
 }
@@ -211,7 +319,7 @@ std::vector<Claim> Handler::claim(Transaction& transaction, const Doorbells& doo
 std::vector<routing::Outcome> Handler::send(std::vector<Sending>& run) {
     std::vector<amqp::Outgoing> messages;
     messages.reserve(run.size());
-    for (auto& sending : run) messages.push_back(outgoing(sending, queue_of(sending.stream)));
+    for (auto& sending : run) messages.push_back(outgoing(sending));
     const auto confirms = outlet_->publish(messages, config_.confirm_timeout);
     CARTWRIGHT_ASSERT(confirms.size() == run.size());
     const auto broker_trouble = outlet_->trouble();
@@ -225,6 +333,7 @@ std::vector<routing::Outcome> Handler::send(std::vector<Sending>& run) {
         auto& queue = in_time.try_emplace(messages[i].routing_key, true).first->second;
         queue = queue && !unanswered;
         if (confirms[i] == amqp::Confirm::accepted) counters_.delivered.add();
+        if (confirms[i] == amqp::Confirm::returned) declared_.erase(messages[i].routing_key);
     }
     for (const auto& [queue, all] : in_time) queues_.answered(queue, all);
     return outcomes;
@@ -234,7 +343,8 @@ void Handler::remember(const Turn& turn) {
     for (const auto& [stream, reached] : turn) {
         const auto stop = reached.progress.stop;
         if (!reached.claim.held) report(reached.claim, reached.progress);
-        const bool carries_on = !reached.claim.held && (stop == Stop::nothing || stop == Stop::interrupted);
+        const bool carries_on = !reached.claim.held && reached.claim.routed &&
+                                (stop == Stop::nothing || stop == Stop::interrupted);
         if (carries_on && reached.progress.delivered < reached.wanted) {
             unfinished_[stream] = reached.wanted;
         } else {
@@ -249,7 +359,6 @@ Doorbells Handler::look_for_stalled() {
     session_->transaction([&](Transaction& transaction) {
         page = streams_behind(transaction, sweep_.after, config_.sweep_page_max);
     });
-    counters_.behind.set(static_cast<double>(page.size()));
     Doorbells stalled;
     std::map<StreamKey, std::int64_t> behind;
     for (const auto& one : page) {
@@ -270,7 +379,23 @@ Doorbells Handler::look_for_stalled() {
     return stalled;
 }
 
+void Handler::count_waiting() {
+    std::vector<Waiting> waiting;
+    session_->transaction([&](Transaction& transaction) { waiting = streams_waiting(transaction); });
+    std::chrono::milliseconds oldest{0};
+    for (const auto& [held_for, gauge] : counters_.behind) gauge.set(0);
+    for (const auto& one : waiting) {
+        oldest = std::max(oldest, one.oldest);
+        if (const auto gauge = counters_.behind.find(one.held_for); gauge != counters_.behind.end())
+            gauge->second.set(static_cast<double>(one.streams));
+    }
+    counters_.oldest_seconds.set(std::chrono::duration<double>(oldest).count());
+}
+
 void Handler::tick() {
+    count_waiting();
+    Doorbells none;
+    deliver(none);
     auto stalled = look_for_stalled();
     if (!stalled.empty()) {
         counters_.swept.add(static_cast<double>(stalled.size()));

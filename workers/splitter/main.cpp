@@ -6,11 +6,13 @@ int main(int argc, char** argv) {
     using namespace cartwright;
     return worker::run("splitter", argc, argv, [](worker::Program& program) {
         const auto config = program.section<splitter::Config>();
-        program.lane(
-            {"orders",
-             {"splitter.orders", program.retry_queue()},
-             config.orders.prefetch,
-             config.orders.members_max},
-            [&] { return std::make_unique<splitter::Handler>(program.postgres_session("orders"), config); });
+        program.lane({"orders",
+                      {"splitter.orders", program.retry_queue()},
+                      config.orders.prefetch,
+                      config.orders.members_max},
+                     [&] {
+                         return std::make_unique<splitter::Handler>(program.postgres_session("orders"),
+                                                                    routing::fixed_rules(), config);
+                     });
     });
 }

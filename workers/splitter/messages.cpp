@@ -24,7 +24,8 @@ std::optional<Work> work_of(const worker::Member& member) {
 Numbered numbered(const routing::NewMessage& message, std::int64_t number, const Work& work,
                   const message::Envelope& envelope) {
     const auto& stream = message.stream.stream.str();
-    Numbered result{{message.stream, number}, work.order_id, std::string(message::type::seller_order), {}};
+    Numbered result{
+        {message.stream, number}, work.order_id, std::string(message::type::seller_order), {}, message.rule};
     if (work.kind == WorkKind::ready) {
         const auto time = work.order->placed_at.value_or(envelope.time.value_or(now()));
         result.body = codec::encode_seller_order(

@@ -17,6 +17,7 @@ struct Numbered {
     OrderId order_id;  ///< empty when it was read back
     std::string type;
     std::string body;
+    std::string rule;  ///< that chose its stream; empty: none
 };
 
 /// Points into the member. Nothing when it is none of the splitter's events.

@@ -43,10 +43,10 @@ inline constexpr Statement take_numbers{
 /// Stores numbered messages, byte for byte.
 inline constexpr Statement insert_messages{
     "split_insert_messages",
-    "insert into seller_message (seller_id, stream, number, order_id, kind, body) "
-    "select d.seller_id, d.stream, d.number, d.order_id, d.kind, d.body "
-    "from unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::text[], $6::text[]) "
-    "as d (seller_id, stream, number, order_id, kind, body)"};
+    "insert into seller_message (seller_id, stream, number, order_id, kind, body, stream_rule) "
+    "select d.seller_id, d.stream, d.number, d.order_id, d.kind, d.body, d.stream_rule "
+    "from unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[]) "
+    "as d (seller_id, stream, number, order_id, kind, body, stream_rule)"};
 
 /// Reads stored messages by their place.
 inline constexpr Statement read_messages{

@@ -83,7 +83,7 @@ std::map<StreamKey, std::int64_t> take_numbers(Transaction& transaction, const r
 }
 
 void store(Transaction& transaction, const std::vector<Numbered>& messages) {
-    Array sellers, streams, numbers, orders, kinds, bodies;
+    Array sellers, streams, numbers, orders, kinds, bodies, rules;
     for (const auto& message : messages) {
         sellers.add(message.place.stream.seller_id.str());
         streams.add(message.place.stream.stream.str());
@@ -91,9 +91,11 @@ void store(Transaction& transaction, const std::vector<Numbered>& messages) {
         orders.add(message.order_id.str());
         kinds.add(message.type);
         bodies.add(message.body);
+        message.rule.empty() ? rules.add_null() : rules.add(message.rule);
     }
-    const auto rows = transaction.run(query::insert_messages, {sellers.str(), streams.str(), numbers.str(),
-                                                               orders.str(), kinds.str(), bodies.str()});
+    const auto rows = transaction.run(
+        query::insert_messages,
+        {sellers.str(), streams.str(), numbers.str(), orders.str(), kinds.str(), bodies.str(), rules.str()});
     CARTWRIGHT_ASSERT(rows.affected() == messages.size());
 }
 
@@ -128,7 +130,8 @@ std::vector<Numbered> read_again(Transaction& transaction, const std::set<Place>
         messages.push_back({{stream_at(rows, i), rows.integer(i, 2)},
                             {},
                             std::string(rows.text(i, 3)),
-                            std::string(rows.text(i, 4))});
+                            std::string(rows.text(i, 4)),
+                            {}});
     }
     return messages;
 }
@@ -177,8 +180,9 @@ void give_up(Transaction& transaction, const std::set<ClaimKey>& claims) {
 
 }  // namespace
 
-Handler::Handler(std::unique_ptr<postgres::Session> session, const Config& config)
+Handler::Handler(std::unique_ptr<postgres::Session> session, routing::RulesSource rules, const Config& config)
     : session_(std::move(session)),
+      rules_(std::move(rules)),
       limits_{config.events_per_message_max, config.bytes_per_message_max},
       numbered_(
           metrics::counter("cartwright_splitter_numbered_total", "Messages to sellers that got a number")),
@@ -191,12 +195,13 @@ worker::Result Handler::handle(std::span<const worker::Member> batch) {
     const auto work = works_of(batch, result.verdicts);
     if (work.works.empty()) return result;
     const auto wanted = routing::claims_of(work.works);
+    const auto rules = rules_();
     std::vector<Numbered> messages, repeats;
     std::vector<std::size_t> later;
     session_->transaction([&](Transaction& transaction) {
         const auto won = claim(transaction, wanted);
         const auto stored = read_answers(transaction, work.works, wanted, won);
-        const auto split = routing::split(work.works, won, stored);
+        const auto split = routing::split(work.works, won, stored, *rules);
         messages = number(transaction, split, work, batch);
         answer(transaction, split, messages);
         give_up(transaction, split.given_up);

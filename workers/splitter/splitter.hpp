@@ -5,6 +5,7 @@
 
 #include "common/metrics/metrics.hpp"
 #include "common/postgres/session.hpp"
+#include "common/routing/rules_source.hpp"
 #include "common/worker/handler.hpp"
 #include "common/worker/packing.hpp"
 #include "workers/splitter/config.hpp"
@@ -16,11 +17,12 @@ namespace cartwright::splitter {
 /// cancellation whose order is not split yet waits on the ladder.
 class Handler : public worker::Handler {
   public:
-    Handler(std::unique_ptr<postgres::Session> session, const Config& config);
+    Handler(std::unique_ptr<postgres::Session> session, routing::RulesSource rules, const Config& config);
     worker::Result handle(std::span<const worker::Member> batch) override;
 
   private:
     std::unique_ptr<postgres::Session> session_;
+    routing::RulesSource rules_;
     worker::PackLimits limits_;
     metrics::Counter numbered_, repeated_;
 };

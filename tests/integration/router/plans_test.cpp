@@ -26,22 +26,31 @@ void fill(bool analysed_small) {
 
 }  // namespace
 
-TEST_CASE("streams are claimed and marked in the order of their keys") {
+TEST_CASE("streams are locked in the order of their keys") {
     const auto sellers = text_array("x-", 150);
     const auto streams = repeated_array("main", 150);
     const auto ones = repeated_array("1", 150);
+    const auto keys = sellers + "," + streams;
+    const std::vector<std::pair<postgres::Statement, std::string>> locking{
+        {router::query::claim_streams,
+         fmt::format("{},{},{},{},{},{}", keys, ones, ones, streams, streams, ones)},
+        {router::query::mark_streams,
+         fmt::format("{},{},{},{},{},{},{}", keys, ones, ones, streams, ones, ones, streams)},
+        {router::query::lock_routes, keys},
+        {router::query::write_routes, fmt::format("{},{},{},{},{}", keys, streams, streams, streams, ones)},
+        {router::query::lease_streams, fmt::format("{},{},{},100,60000", keys, streams, streams)},
+        {router::query::release_streams, fmt::format("{},{},{},{},{},{},{},{},{}", keys, ones, ones, ones,
+                                                     ones, streams, ones, streams, ones)},
+    };
     for (const bool analysed_small : {true, false}) {
         fill(analysed_small);
         for (const bool generic : {true, false}) {
             CAPTURE(analysed_small);
             CAPTURE(generic);
-            const auto claiming = plan_of(router::query::claim_streams,
-                                          fmt::format("{},{},{},{}", sellers, streams, ones, ones), generic);
-            CHECK_MESSAGE(follows_the_array(claiming, "seller_delivery_pkey"), claiming);
-            const auto marking = plan_of(
-                router::query::mark_streams,
-                fmt::format("{},{},{},{},{},{}", sellers, streams, ones, ones, streams, ones), generic);
-            CHECK_MESSAGE(follows_the_array(marking, "seller_delivery_pkey"), marking);
+            for (const auto& [statement, arguments] : locking) {
+                const auto plan = plan_of(statement, arguments, generic);
+                CHECK_MESSAGE(follows_the_array(plan, "seller_delivery_pkey"), statement.name, "\n", plan);
+            }
             const auto reading =
                 plan_of(router::query::read_assigned, fmt::format("{},{}", sellers, streams), generic);
             CHECK_MESSAGE(follows_the_array(reading, "seller_stream_pkey"), reading);

@@ -48,6 +48,16 @@ std::vector<std::int64_t> Sellers::arrivals(const std::string& seller) {
     return numbers;
 }
 
+void Sellers::declare(const std::string& queue) {
+    const std::lock_guard lock(mutex_);
+    declared_.push_back(queue);
+}
+
+std::vector<std::string> Sellers::declared() {
+    const std::lock_guard lock(mutex_);
+    return declared_;
+}
+
 std::vector<amqp::Outgoing> Sellers::all() {
     const std::lock_guard lock(mutex_);
     return arrived_;
@@ -76,12 +86,44 @@ Stage::Stage(const router::Config& wanted) : config(wanted) {
 }
 
 std::unique_ptr<router::Handler> Stage::another_router() {
-    return std::make_unique<router::Handler>(worker_session(false), std::make_unique<StandIn>(sellers),
-                                             sellers_queues, config);
+    return std::make_unique<router::Handler>(
+        worker_session(false), worker_session(false), std::make_unique<StandIn>(sellers),
+        [this] { return rules_now(); }, sellers_queues, config);
+}
+
+std::unique_ptr<router::Handler> Stage::router_with(routing::RuleSet rules) {
+    return std::make_unique<router::Handler>(
+        worker_session(false), worker_session(false), std::make_unique<StandIn>(sellers),
+        routing::fixed_rules(routing::Rules(std::move(rules))), sellers_queues, config);
+}
+
+std::shared_ptr<const routing::Rules> Stage::rules_now() const {
+    const std::lock_guard lock(mutex_);
+    return rules_;
+}
+
+void Stage::change_rules(routing::RuleSet rules) {
+    auto changed = std::make_shared<const routing::Rules>(std::move(rules));
+    const std::lock_guard lock(mutex_);
+    rules_ = std::move(changed);
+}
+
+routing::RuleSet Stage::rules_of(const std::string& version,
+                                 const std::map<std::string, std::string>& destination_by_seller) {
+    routing::RuleSet rules = routing::Rules().set();
+    rules.version = version;
+    for (const auto& [seller, destination] : destination_by_seller) {
+        routing::DeliveryRule rule;
+        rule.name = seller;
+        rule.match.seller = {{seller, false}};
+        rule.destination = destination;
+        rules.deliveries.push_back(std::move(rule));
+    }
+    return rules;
 }
 
 void Stage::number(const std::vector<std::string>& told, int orders) {
-    splitter::Handler splitter(worker_session(false), splitter::Config{});
+    splitter::Handler splitter(worker_session(false), routing::fixed_rules(), splitter::Config{});
     std::vector<worker::Member> batch;
     for (int i = 0; i < orders; ++i) batch.push_back(ready("o" + std::to_string(orders_++), told));
     const auto known = mail_.members().size();

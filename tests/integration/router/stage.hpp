@@ -30,6 +30,8 @@ class Sellers {
     std::string trouble;
     std::map<std::string, std::uint64_t> depths;
 
+    void declare(const std::string& queue);
+    std::vector<std::string> declared();
     std::vector<amqp::Confirm> publish(std::span<const amqp::Outgoing> messages);
     /// Numbers as they arrived.
     std::vector<std::int64_t> arrivals(const std::string& seller);
@@ -41,6 +43,7 @@ class Sellers {
   private:
     std::mutex mutex_;
     std::vector<amqp::Outgoing> arrived_;
+    std::vector<std::string> declared_;
 };
 
 class StandIn : public router::Outlet {
@@ -55,6 +58,7 @@ class StandIn : public router::Outlet {
         const auto found = sellers_.depths.find(queue);
         return found == sellers_.depths.end() ? std::nullopt : std::optional(found->second);
     }
+    void declare(const std::string& queue) override { sellers_.declare(queue); }
 
   private:
     Sellers& sellers_;
@@ -77,6 +81,13 @@ class Stage {
 
     worker::Result ring(const std::string& seller, const std::vector<std::int64_t>& numbers);
     std::unique_ptr<router::Handler> another_router();
+    /// One that never hears of other rules.
+    std::unique_ptr<router::Handler> router_with(routing::RuleSet rules);
+    /// From now on routers that are made, or were made with these rules, go by others.
+    void change_rules(routing::RuleSet rules);
+    /// Rules of one version in which these sellers' streams go to a destination of their own.
+    static routing::RuleSet rules_of(const std::string& version,
+                                     const std::map<std::string, std::string>& destination_by_seller);
     /// A column of a stream's row; "-" when it is null.
     static std::string row(const std::string& seller, const std::string& column);
     static std::int64_t delivered(const std::string& seller);
@@ -88,6 +99,10 @@ class Stage {
     std::unique_ptr<router::Handler> router;
 
   private:
+    std::shared_ptr<const routing::Rules> rules_now() const;
+
+    mutable std::mutex mutex_;
+    std::shared_ptr<const routing::Rules> rules_ = std::make_shared<const routing::Rules>();
     Mail mail_;
     std::map<std::pair<std::string, std::int64_t>, std::size_t> index_;
     int orders_ = 0;

@@ -42,7 +42,8 @@ std::int64_t number(const std::string& query) {
 }
 
 void empty_tables() {
-    sql("truncate inbox, seller_stream, seller_message, seller_delivery");
+    sql("truncate inbox, seller_stream, seller_message, seller_delivery, seller_switch, seller_void, "
+        "rules_version");
 }
 
 worker::Member ready(const std::string& order, const std::vector<std::string>& sellers) {

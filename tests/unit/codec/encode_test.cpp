@@ -185,6 +185,15 @@ TEST_CASE("a seller's order is its part of the order, and says which") {
     CHECK(second.find("traceparent") == std::string::npos);
 }
 
+TEST_CASE("a voided message says who gave up what and why") {
+    CHECK(codec::encode_seller_voided({SellerId("s-2"), "main", 7, at("2026-02-01T00:00:00Z"), OrderId("o-1"),
+                                       "cartwright.seller.order.v1", "refused", "kim"}) ==
+          R"({"specversion":"1.0","id":"s-2/main/7","source":"cartwright/operator",)"
+          R"("type":"cartwright.seller.voided.v1","time":"2026-02-01T00:00:00Z","sellerid":"s-2",)"
+          R"("stream":"main","number":7,"data":{"order_id":"o-1","reason":"refused","voided_by":"kim",)"
+          R"("voided_type":"cartwright.seller.order.v1"}})");
+}
+
 TEST_CASE("a seller's cancellation is its part of the cancellation") {
     const auto cancelled = full_cancelled();
     CHECK(codec::encode_seller_cancellation({&cancelled, 1, "express", 3, at("2026-02-01T00:00:00Z"), {}}) ==

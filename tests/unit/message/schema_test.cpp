@@ -26,11 +26,12 @@ namespace type = message::type;
 
 namespace {
 
-constexpr std::array types{
-    type::cart_submitted,  type::stock_moved,    type::order_cancellation, type::catalogue_changed,
-    type::order_ready,     type::order_reserved, type::order_pending,      type::order_rejected,
-    type::order_cancelled, type::stock_changed,  type::stock_fill,         type::stock_shortfall,
-    type::stock_applied,   type::message_parked, type::seller_order,       type::seller_cancellation};
+constexpr std::array types{type::cart_submitted,      type::stock_moved,    type::order_cancellation,
+                           type::catalogue_changed,   type::order_ready,    type::order_reserved,
+                           type::order_pending,       type::order_rejected, type::order_cancelled,
+                           type::stock_changed,       type::stock_fill,     type::stock_shortfall,
+                           type::stock_applied,       type::message_parked, type::seller_order,
+                           type::seller_cancellation, type::seller_voided};
 
 /// Those that others send: what their schemas ask for the decoder asks for too.
 constexpr std::array from_outside{type::cart_submitted, type::stock_moved, type::order_cancellation,
@@ -222,6 +223,11 @@ TEST_CASE("whatever the fleet encodes is valid") {
             REQUIRE(objection(schemas.at(type::seller_cancellation), json) == "");
             ++seen[type::seller_cancellation];
         }
+        const auto voided = codec::encode_seller_voided(
+            {SellerId("s"), "main", random.number(), random.time(), order.order_id,
+             std::string(type::seller_order), order.channel, "kim \"k\""});
+        REQUIRE(objection(schemas.at(type::seller_voided), voided) == "");
+        ++seen[type::seller_voided];
     }
     CHECK(seen.size() == types.size());
 }

@@ -194,3 +194,40 @@ TEST_CASE("who rings again") {
     CHECK(replies(bells, fresh, {4, Stop::missing, "t"}, 6) == R{done, done, later});
     CHECK(replies({}, fresh, {4, Stop::failed, "t"}, 6).empty());
 }
+
+TEST_CASE("a stream whose route is another than was believed is tried again, and nothing is said of it") {
+    TurnOfA turn{{{a, doorbell({3, 4})}}, {a, 2, 2, false, false, 0}, {}};
+    turn.claim.routed = false;
+    const auto got = turn.progressed();
+    CHECK(got.stop == Stop::nothing);
+    CHECK(turn.marked().empty());
+    CHECK(replies(std::vector<Bell>{{3, false}, {4, false}}, turn.claim, got, 4) ==
+          std::vector{Reply::done, Reply::again});
+}
+
+TEST_CASE("who rings for a stream that waits for a person is done with") {
+    TurnOfA turn{{{a, doorbell({3, 4})}}, {a, 2, 2, true, true, 5}, {}};
+    turn.claim.for_good = true;
+    CHECK(replies(std::vector<Bell>{{3, true}, {4, false}}, turn.claim, turn.progressed(), 4) ==
+          std::vector{Reply::done, Reply::done});
+}
+
+TEST_CASE("a doorbell's copy of a replaced message is forgotten until it is delivered") {
+    Doorbells doorbells{{a, doorbell({3, 4})}};
+    std::vector<Claim> claims{{a, 2, 4, false, false, 0}};
+    claims[0].replaced = 3;
+    forget_replaced(claims, doorbells);
+    CHECK(missing(claims, doorbells) == std::vector<std::pair<StreamKey, std::int64_t>>{{a, 3}});
+    Doorbells later{{a, doorbell({3, 4})}};
+    claims[0].from = 3;
+    forget_replaced(claims, later);
+    CHECK(missing(claims, later).empty());
+}
+
+TEST_CASE("only a message that certainly did not arrive is recorded as refused") {
+    TurnOfA turn{{{a, doorbell({1, 2})}}, {a, 0, 2, false, false, 0}, {{}, {Stop::failed, "returned", true}}};
+    CHECK(turn.marked().at(0).refused == 2);
+    CHECK(turn.marked().at(0).held_for == "failing");
+    TurnOfA unsure{{{a, doorbell({1, 2})}}, {a, 0, 2, false, false, 0}, {{}, {Stop::failed, "no confirm"}}};
+    CHECK_FALSE(unsure.marked().at(0).refused);
+}

@@ -36,7 +36,7 @@ struct Tables {
             if (!inbox.contains(claim)) won.insert(claim);
         }
         for (const auto& [claim, answer] : inbox) stored.emplace(claim, answer);
-        const auto split = routing::split(batch, won, stored);
+        const auto split = routing::split(batch, won, stored, routing::Rules());
         for (const auto& claim : won) inbox[claim];
         std::set<Place> published = split.repeats;
         for (const auto& message : split.messages) {

@@ -43,9 +43,14 @@ StreamKey main_of(const std::string& seller) {
     return {SellerId(seller), StreamName("main")};
 }
 
+routing::Split split_with(const std::vector<Work>& batch, const std::set<ClaimKey>& won,
+                          const std::map<ClaimKey, Answer>& stored) {
+    return routing::split(batch, won, stored, routing::Rules());
+}
+
 /// All claims are new.
 routing::Split all_new(const std::vector<Work>& batch) {
-    return routing::split(batch, routing::claims_of(batch), {});
+    return split_with(batch, routing::claims_of(batch), {});
 }
 
 std::vector<std::string> told(const routing::Split& split) {
@@ -81,7 +86,7 @@ TEST_CASE("an order that was split before says what it said then") {
     Bench bench;
     const Answer answer{false, {{main_of("a"), 7}, {main_of("b"), 1}}};
     const auto split =
-        routing::split(std::vector{bench.ready("o1", {"a", "b"})}, {}, {{key("o1", "split/ready"), answer}});
+        split_with(std::vector{bench.ready("o1", {"a", "b"})}, {}, {{key("o1", "split/ready"), answer}});
     CHECK(split.messages.empty());
     CHECK(split.repeats == std::set<Place>{{main_of("a"), 7}, {main_of("b"), 1}});
 }
@@ -95,7 +100,7 @@ TEST_CASE("a cancellation that comes before its order voids it") {
     CHECK(split.voided == std::set{key("o1", "split/cancelled"), key("o1", "split/ready")});
 
     const auto later =
-        routing::split(std::vector{bench.ready("o1", {"a"})}, {}, {{key("o1", "split/ready"), {true, {}}}});
+        split_with(std::vector{bench.ready("o1", {"a"})}, {}, {{key("o1", "split/ready"), {true, {}}}});
     CHECK(later.messages.empty());
     CHECK(later.repeats.empty());
 }
@@ -116,8 +121,8 @@ TEST_CASE("a cancellation goes into the stream that is stored with its order") {
     Bench bench;
     const StreamKey express{SellerId("a"), StreamName("express")};
     const std::vector batch{bench.cancelled("o1", {"a"})};
-    const auto split = routing::split(batch, {key("o1", "split/cancelled")},
-                                      {{key("o1", "split/ready"), {false, {{express, 3}}}}});
+    const auto split = split_with(batch, {key("o1", "split/cancelled")},
+                                  {{key("o1", "split/ready"), {false, {{express, 3}}}}});
     REQUIRE(split.messages.size() == 1);
     CHECK(split.messages[0].stream == express);
     CHECK(split.messages[0].claim == key("o1", "split/cancelled"));
@@ -126,8 +131,8 @@ TEST_CASE("a cancellation goes into the stream that is stored with its order") {
 TEST_CASE("a seller that never heard of an order does not hear of its cancellation") {
     Bench bench;
     const auto split =
-        routing::split(std::vector{bench.cancelled("o1", {"z"}, "e1")}, {key("o1", "split/cancelled/e1")},
-                       {{key("o1", "split/ready"), {false, {{main_of("a"), 3}}}}});
+        split_with(std::vector{bench.cancelled("o1", {"z"}, "e1")}, {key("o1", "split/cancelled/e1")},
+                   {{key("o1", "split/ready"), {false, {{main_of("a"), 3}}}}});
     CHECK(split.messages.empty());
     CHECK(split.voided == std::set{key("o1", "split/cancelled/e1")});
 }
@@ -165,7 +170,7 @@ TEST_CASE("partial cancellations of one order are claimed by their event") {
     const std::map<ClaimKey, Answer> stored{{key("o1", "split/ready"), {false, {{main_of("a"), 1}}}},
                                             {key("o1", "split/cancelled/e1"), {false, {{main_of("a"), 2}}}}};
     const std::vector batch{bench.cancelled("o1", {"a"}, "e1"), bench.cancelled("o1", {"a"}, "e2")};
-    const auto split = routing::split(batch, {key("o1", "split/cancelled/e2")}, stored);
+    const auto split = split_with(batch, {key("o1", "split/cancelled/e2")}, stored);
     CHECK(told(split) == std::vector<std::string>{"a split/cancelled/e2 of o1"});
     CHECK(split.repeats == std::set<Place>{{main_of("a"), 2}});
 }

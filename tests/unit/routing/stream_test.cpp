@@ -24,7 +24,3 @@ TEST_CASE("sellers spread over all queues") {
         CHECK(count < 1'200);
     }
 }
-
-TEST_CASE("without rules every stream is called main") {
-    CHECK(routing::choose_stream(Order{}, SellerPart{}) == StreamName("main"));
-}

@@ -1,0 +1,86 @@
+// What a rule wants in words, and which rule leaves nothing to a later one.
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+#include "common/routing/rules.hpp"
+
+namespace cartwright::routing {
+namespace {
+
+std::string shown(const std::vector<Pattern>& patterns) {
+    std::vector<std::string> texts;
+    for (const auto& pattern : patterns) texts.push_back(pattern.text + (pattern.prefix ? "*" : ""));
+    return fmt::format("{}", fmt::join(texts, " or "));
+}
+
+bool any(const std::vector<Pattern>& patterns, std::string_view value) {
+    return patterns.empty() || std::any_of(patterns.begin(), patterns.end(),
+                                           [&](const Pattern& pattern) { return pattern.matches(value); });
+}
+
+std::string one_is_not(const char* name, const std::vector<Pattern>& patterns, std::string_view value) {
+    if (any(patterns, value)) return {};
+    return fmt::format("{} is {}, not {}", name, value.empty() ? "not given" : value, shown(patterns));
+}
+
+std::string none_is(const char* name, const std::vector<Pattern>& patterns,
+                    const std::vector<std::string_view>& values) {
+    const bool held = patterns.empty() || std::any_of(values.begin(), values.end(),
+                                                      [&](auto value) { return any(patterns, value); });
+    if (held) return {};
+    if (values.empty()) return fmt::format("it has no {}, which was to be {}", name, shown(patterns));
+    return fmt::format("no {} is {} (but {})", name, shown(patterns), fmt::join(values, ", "));
+}
+
+bool covers(const Pattern& earlier, const Pattern& later) {
+    if (earlier.prefix) return later.text.starts_with(earlier.text);
+    return !later.prefix && later.text == earlier.text;
+}
+
+/// Whatever the later condition lets pass the earlier one does too.
+bool covers(const std::vector<Pattern>& earlier, const std::vector<Pattern>& later) {
+    if (earlier.empty()) return true;
+    return !later.empty() && std::all_of(later.begin(), later.end(), [&](const Pattern& one) {
+        return std::any_of(earlier.begin(), earlier.end(),
+                           [&](const Pattern& other) { return covers(other, one); });
+    });
+}
+
+}  // namespace
+
+std::string why_not(const Match& match, const Facts& facts) {
+    for (auto&& why :
+         {one_is_not("seller", match.seller, facts.seller), one_is_not("region", match.region, facts.region),
+          none_is("tag", match.tag, facts.tags), one_is_not("channel", match.channel, facts.channel),
+          one_is_not("currency", match.currency, facts.currency), none_is("sku", match.sku, facts.skus),
+          none_is("category", match.category, facts.categories),
+          none_is("warehouse", match.warehouse, facts.warehouses)}) {
+        if (!why.empty()) return why;
+    }
+    if (match.value_minor_from && facts.value_minor < *match.value_minor_from)
+        return fmt::format("its value is {}, below {}", facts.value_minor, *match.value_minor_from);
+    if (match.value_minor_to && facts.value_minor > *match.value_minor_to)
+        return fmt::format("its value is {}, above {}", facts.value_minor, *match.value_minor_to);
+    return {};
+}
+
+std::string why_not(const Match& match, std::string_view seller, std::string_view stream) {
+    auto why = one_is_not("seller", match.seller, seller);
+    return why.empty() ? one_is_not("stream", match.stream, stream) : why;
+}
+
+bool covers(const Match& earlier, const Match& later) {
+    const bool from = !earlier.value_minor_from ||
+                      (later.value_minor_from && *later.value_minor_from >= *earlier.value_minor_from);
+    const bool to =
+        !earlier.value_minor_to || (later.value_minor_to && *later.value_minor_to <= *earlier.value_minor_to);
+    return from && to && covers(earlier.seller, later.seller) && covers(earlier.stream, later.stream) &&
+           covers(earlier.region, later.region) && covers(earlier.tag, later.tag) &&
+           covers(earlier.channel, later.channel) && covers(earlier.currency, later.currency) &&
+           covers(earlier.sku, later.sku) && covers(earlier.category, later.category) &&
+           covers(earlier.warehouse, later.warehouse);
+}
+
+}  // namespace cartwright::routing
