@@ -63,6 +63,26 @@ bool Timer::active() const {
     return state_ != nullptr && state_->open;
 }
 
+struct DirectoryWatch::State {
+    uv_fs_event_t handle{};
+    std::function<void(const std::string&)> work;
+    std::function<void(const std::function<void()>&)> guarded;
+};
+
+DirectoryWatch::~DirectoryWatch() {
+    if (state_ == nullptr) return;
+    uv_close(reinterpret_cast<uv_handle_t*>(&state_->handle),
+             [](uv_handle_t* closed) { delete static_cast<DirectoryWatch::State*>(closed->data); });
+}
+
+DirectoryWatch::DirectoryWatch(DirectoryWatch&& other) noexcept
+    : state_(std::exchange(other.state_, nullptr)) {}
+
+DirectoryWatch& DirectoryWatch::operator=(DirectoryWatch&& other) noexcept {
+    std::swap(state_, other.state_);
+    return *this;
+}
+
 struct Loop::State {
     uv_loop_t loop{};
     uv_async_t wake{};
@@ -195,6 +215,22 @@ void Loop::on_signal(const std::vector<int>& signals, std::function<void(int)> w
             number));
         state_->signals.push_back(std::move(signal));
     }
+}
+
+DirectoryWatch Loop::watch(const std::string& directory, std::function<void(const std::string&)> work) {
+    auto* watch = new DirectoryWatch::State;
+    watch->handle.data = watch;
+    watch->work = std::move(work);
+    watch->guarded = [this](const std::function<void()>& call) { state_->guarded(call); };
+    must(uv_fs_event_init(&state_->loop, &watch->handle));
+    const auto changed = [](uv_fs_event_t* handle, const char* name, int, int) {
+        auto* state = static_cast<DirectoryWatch::State*>(handle->data);
+        const std::string text = name == nullptr ? "" : name;
+        state->guarded([state, &text] { state->work(text); });
+    };
+    DirectoryWatch result(watch);
+    if (uv_fs_event_start(&watch->handle, changed, directory.c_str(), 0) == 0) return result;
+    return DirectoryWatch();
 }
 
 uv_loop_s* Loop::native() {

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <string>
 #include <vector>
 
 struct uv_loop_s;
@@ -22,6 +23,22 @@ class Timer {
 
   private:
     std::shared_ptr<State> state_;
+};
+
+/// Tells of changes to a directory's entries until it is destroyed, on the loop's thread.
+class DirectoryWatch {
+  public:
+    struct State;
+    DirectoryWatch() = default;
+    explicit DirectoryWatch(State* state) : state_(state) {}
+    ~DirectoryWatch();
+    DirectoryWatch(DirectoryWatch&& other) noexcept;
+    DirectoryWatch& operator=(DirectoryWatch&& other) noexcept;
+    /// False where the directory could not be watched.
+    bool active() const { return state_ != nullptr; }
+
+  private:
+    State* state_ = nullptr;  ///< outlives the watch until the loop has closed its handle
 };
 
 /// Functions given to a loop run on the thread that called `run`. What one of them throws stops the loop and
@@ -50,6 +67,10 @@ class Loop {
 
     /// The function gets the signal's number. A signal may have several functions.
     void on_signal(const std::vector<int>& signals, std::function<void(int)> work);
+
+    /// The function gets the name of the entry that was made, changed, renamed or removed. Inactive when
+    /// there is no such directory. Destroyed before the loop.
+    DirectoryWatch watch(const std::string& directory, std::function<void(const std::string& name)> work);
 
     uv_loop_s* native();
 

@@ -70,6 +70,12 @@ void LimitsConfig::describe(config::Binder& binder) {
                  "A lane that is at one batch for longer makes /healthz/live fail.");
 }
 
+void RulesConfig::describe(config::Binder& binder) {
+    binder.field(
+        "directory", directory,
+        "Folder of routing rules (*.yaml), watched for changes; empty: one stream a seller, shared queues.");
+}
+
 void HttpConfig::describe(config::Binder& binder) {
     binder.field("address", address, "Where /metrics and /healthz listen.");
     binder.field("port", port, {0, 65'535}, "Their port; 0 takes a free one and logs it.");
@@ -81,6 +87,7 @@ void FleetConfig::describe(config::Binder& binder) {
     binder.section("catalogue", catalogue, "MariaDB.");
     binder.section("topology", topology, "Exchanges and queues, as `cartwright topology apply` makes them.");
     binder.section("limits", limits, "Bounds that every worker keeps.");
+    binder.section("rules", rules, "Routing rules, of splitter and router.");
     binder.section("http", http, "Metrics and health.");
 }
 
@@ -92,7 +99,7 @@ void LaneConfig::describe(config::Binder& binder) {
 
 const std::vector<std::string>& root_sections() {
     static const std::vector<std::string> sections{"broker", "postgres", "catalogue", "topology", "limits",
-                                                   "http",   "reserver", "splitter",  "router"};
+                                                   "rules",  "http",     "reserver",  "splitter", "router"};
     return sections;
 }
 

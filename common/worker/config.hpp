@@ -47,6 +47,11 @@ struct LimitsConfig {
     void describe(config::Binder& binder);
 };
 
+struct RulesConfig {
+    std::string directory;
+    void describe(config::Binder& binder);
+};
+
 struct HttpConfig {
     std::string address = "127.0.0.1";
     int port = 0;
@@ -59,6 +64,7 @@ struct FleetConfig {
     CatalogueConfig catalogue;
     TopologyConfig topology;
     LimitsConfig limits;
+    RulesConfig rules;
     HttpConfig http;
     void describe(config::Binder& binder);
 };

@@ -17,6 +17,7 @@
 #include "common/metrics/metrics.hpp"
 #include "common/outcome/trouble.hpp"
 #include "common/runtime/loop.hpp"
+#include "common/worker/rules_watch.hpp"
 #include "common/worker/statistics.hpp"
 #include "common/worker/versions.hpp"
 
@@ -45,6 +46,7 @@ struct Program::State {
     runtime::Loop loop;
     std::unique_ptr<amqp::Publisher> publisher;
     std::unique_ptr<catalogue::Catalogue> catalogue;
+    std::unique_ptr<RulesWatch> rules;
     std::vector<std::unique_ptr<Lane>> lanes;
     std::vector<amqp::Subscription> subscriptions;
     std::unique_ptr<amqp::Consumer> consumer;
@@ -106,6 +108,13 @@ void Program::lane(LaneSettings settings, const std::function<std::unique_ptr<Ha
         subscription.reset = [lane, index = state_.subscriptions.size()] { lane->forget(index); };
         state_.subscriptions.push_back(std::move(subscription));
     }
+}
+
+routing::RulesSource Program::rules() {
+    const auto& directory = state_.fleet.rules.directory;
+    if (directory.empty()) return routing::fixed_rules();
+    if (!state_.rules) state_.rules = std::make_unique<RulesWatch>(state_.loop, directory);
+    return [&rules = *state_.rules] { return rules.current(); };
 }
 
 std::string Program::retry_queue() const {
@@ -352,6 +361,7 @@ int live(Program::State& state, const std::function<void(Program&)>& wire) {
     const int port = state.arguments.http_port >= 0 ? state.arguments.http_port : state.fleet.http.port;
     http::Server server(state.loop.native(), state.fleet.http.address, port,
                         [&state](const http::Request& request) { return state.answer(request); });
+    state.loop.on_signal({SIGHUP}, [](int) {});
     state.loop.on_signal({SIGTERM, SIGINT}, [&state](int) {
         if (!state.stop_asked.exchange(true)) state.drainer = std::thread([&state] { state.drain(); });
     });

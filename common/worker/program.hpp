@@ -10,6 +10,7 @@
 #include "common/catalogue/catalogue.hpp"
 #include "common/config/config.hpp"
 #include "common/postgres/session.hpp"
+#include "common/routing/rules_source.hpp"
 #include "common/worker/config.hpp"
 #include "common/worker/handler.hpp"
 #include "common/worker/lane.hpp"
@@ -33,6 +34,9 @@ class Program {
 
     /// A lane with a handler of its own, made once at start.
     void lane(LaneSettings settings, const std::function<std::unique_ptr<Handler>()>& make_handler);
+
+    /// The routing rules as they are now; from the first call on they follow the rules' directory.
+    routing::RulesSource rules();
 
     /// The worker's own retry queue ("reserver.retry").
     std::string retry_queue() const;

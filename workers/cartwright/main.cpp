@@ -1,4 +1,4 @@
-// The operator's command: `cartwright migrate`, `cartwright topology …`, `cartwright parked …`.
+// The operator's command: `cartwright migrate|topology|rules|stream|parked`.
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
@@ -7,6 +7,8 @@
 
 #include "workers/cartwright/migrate.hpp"
 #include "workers/cartwright/parked.hpp"
+#include "workers/cartwright/rules.hpp"
+#include "workers/cartwright/stream.hpp"
 #include "workers/cartwright/topology.hpp"
 
 int main(int argc, char** argv) {
@@ -20,6 +22,8 @@ int main(int argc, char** argv) {
     int exit_code = 0;
     add_migrate(app, exit_code);
     add_topology(app, exit_code);
+    add_rules(app, exit_code);
+    add_stream(app, exit_code);
     add_parked(app, exit_code);
     try {
         app.parse(argc, argv);

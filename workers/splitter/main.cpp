@@ -12,7 +12,7 @@ int main(int argc, char** argv) {
                       config.orders.members_max},
                      [&] {
                          return std::make_unique<splitter::Handler>(program.postgres_session("orders"),
-                                                                    routing::fixed_rules(), config);
+                                                                    program.rules(), config);
                      });
     });
 }

@@ -1,0 +1,21 @@
+// `cartwright rules check|test|explain`.
+#pragma once
+
+#include <string>
+
+#include "common/routing/rules.hpp"
+
+namespace CLI {
+class App;
+}
+
+namespace cartwright::operating {
+
+/// Adds the command; its callback sets the exit code.
+void add_rules(CLI::App& app, int& exit_code);
+
+/// The rules that the fleet's configuration names; none where it names none. Throws outcome::StartupError
+/// with everything that is wrong.
+routing::Rules rules_of_fleet(const std::string& config_file);
+
+}  // namespace cartwright::operating
