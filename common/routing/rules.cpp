@@ -1,49 +1,15 @@
 #include "common/routing/rules.hpp"
 
 #include <algorithm>
-#include <array>
-#include <functional>
-#include <unordered_map>
 #include <utility>
 
 #include "common/outcome/trouble.hpp"
+#include "common/routing/rules_index.hpp"
 
 namespace cartwright::routing {
 namespace {
 
 const StreamName default_stream("main");
-
-/// What an index can be keyed by.
-enum class Field : unsigned char { seller, stream, sku, category, warehouse, tag, region, channel, currency };
-
-/// Most selective first: few rules share a seller, many a currency.
-constexpr std::array fields{Field::seller, Field::sku,    Field::stream,  Field::category, Field::warehouse,
-                            Field::tag,    Field::region, Field::channel, Field::currency};
-
-const std::vector<Pattern>& patterns_of(const Match& match, Field field) {
-    switch (field) {
-        case Field::seller:
-            return match.seller;
-        case Field::stream:
-            return match.stream;
-        case Field::sku:
-            return match.sku;
-        case Field::category:
-            return match.category;
-        case Field::warehouse:
-            return match.warehouse;
-        case Field::tag:
-            return match.tag;
-        case Field::region:
-            return match.region;
-        case Field::channel:
-            return match.channel;
-        case Field::currency:
-            return match.currency;
-    }
-    CARTWRIGHT_ASSERT(false);
-    return match.seller;
-}
 
 bool any(const std::vector<Pattern>& patterns, std::string_view value) {
     return std::any_of(patterns.begin(), patterns.end(),
@@ -54,75 +20,22 @@ bool any(const std::vector<Pattern>& patterns, const std::vector<std::string_vie
     return std::any_of(values.begin(), values.end(), [&](auto value) { return any(patterns, value); });
 }
 
-/// Which rules may hold: each stands under its most selective condition that names whole texts, or among
-/// those that are always looked at.
-class Index {
-  public:
-    template <class Rule>
-    explicit Index(const std::vector<Rule>& rules) {
-        for (std::size_t i = 0; i < rules.size(); ++i) add(rules[i].match, i);
-    }
-
-    /// The first rule, in order, for which `holds` says so; `values` tells the message's values of a field.
-    template <class Values, class Holds>
-    std::optional<std::size_t> first(const Values& values, const Holds& holds) const {
-        std::vector<std::size_t> found;
-        for (std::size_t i = 0; i < fields.size(); ++i) {
-            if (tables_[i].empty()) continue;
-            values(fields[i], [&](std::string_view value) {
-                const auto entry = tables_[i].find(value);
-                if (entry != tables_[i].end())
-                    found.insert(found.end(), entry->second.begin(), entry->second.end());
-            });
-        }
-        std::sort(found.begin(), found.end());
-        auto candidate = found.begin();
-        auto other = others_.begin();
-        while (candidate != found.end() || other != others_.end()) {
-            const bool from_index =
-                other == others_.end() || (candidate != found.end() && *candidate < *other);
-            const auto rule = from_index ? *candidate++ : *other++;
-            if (holds(rule)) return rule;
-        }
-        return std::nullopt;
-    }
-
-    bool empty() const { return size_ == 0; }
-
-  private:
-    struct Hash {
-        using is_transparent = void;
-        std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }
-    };
-    using Table = std::unordered_map<std::string, std::vector<std::size_t>, Hash, std::equal_to<>>;
-
-    void add(const Match& match, std::size_t rule) {
-        ++size_;
-        for (std::size_t i = 0; i < fields.size(); ++i) {
-            const auto& patterns = patterns_of(match, fields[i]);
-            const bool whole = !patterns.empty() && std::none_of(patterns.begin(), patterns.end(),
-                                                                 [](const auto& one) { return one.prefix; });
-            if (!whole) continue;
-            for (const auto& pattern : patterns) {
-                auto& listed = tables_[i][pattern.text];
-                if (listed.empty() || listed.back() != rule) listed.push_back(rule);
-            }
-            return;
-        }
-        others_.push_back(rule);
-    }
-
-    std::array<Table, fields.size()> tables_;
-    std::vector<std::size_t> others_;
-    std::size_t size_ = 0;
-};
+template <class Rule>
+RulesIndex index_of(const std::vector<Rule>& rules) {
+    std::vector<const Match*> matches;
+    matches.reserve(rules.size());
+    for (const auto& rule : rules) matches.push_back(&rule.match);
+    return RulesIndex(matches);
+}
 
 void each_value(const Facts& facts, Field field, const auto& visit) {
+    // Lines of one order often share a category and a warehouse.
     const auto each = [&](const std::vector<std::string_view>& values) {
-        for (std::size_t i = 0; i < values.size(); ++i) {
-            // Lines of one order often share a category and a warehouse.
-            if (i == 0 || values[i] != values[i - 1]) visit(values[i]);
-        }
+        if (values.size() == 1) return visit(values.front());
+        auto different = values;
+        std::sort(different.begin(), different.end());
+        different.erase(std::unique(different.begin(), different.end()), different.end());
+        for (const auto value : different) visit(value);
     };
     switch (field) {
         case Field::seller:
@@ -160,6 +73,25 @@ RuleSet with_builtins(RuleSet set) {
     return set;
 }
 
+/// A rule can cover a later one only if it may hold for the first texts of that one's conditions.
+template <class Rule>
+std::vector<Covered> covered_of(const std::vector<Rule>& rules) {
+    const auto index = index_of(rules);
+    std::vector<Covered> found;
+    for (std::size_t later = 0; later < rules.size(); ++later) {
+        const auto& match = rules[later].match;
+        const auto earlier = index.first(
+            later,
+            [&](Field field, const auto& visit) {
+                const auto& patterns = patterns_of(match, field);
+                if (!patterns.empty()) visit(patterns.front().text);
+            },
+            [&](std::size_t rule) { return covers(rules[rule].match, match); });
+        if (earlier) found.push_back({later, *earlier});
+    }
+    return found;
+}
+
 }  // namespace
 
 bool Pattern::matches(std::string_view value) const {
@@ -185,9 +117,11 @@ Facts facts_of(const Order& order, const SellerPart& part) {
 
 struct Rules::State {
     RuleSet set;
-    Index streams, deliveries;
+    RulesIndex streams, deliveries;
     explicit State(RuleSet wanted)
-        : set(with_builtins(std::move(wanted))), streams(set.streams), deliveries(set.deliveries) {}
+        : set(with_builtins(std::move(wanted))),
+          streams(index_of(set.streams)),
+          deliveries(index_of(set.deliveries)) {}
 };
 
 Rules::Rules() : Rules(RuleSet{}) {}
@@ -206,9 +140,9 @@ StreamChoice Rules::choose_stream(const Order& order, const SellerPart& part) co
 
 StreamChoice Rules::choose_stream(const Facts& facts) const {
     const auto& rules = state_->set.streams;
-    const auto first =
-        state_->streams.first([&](Field field, const auto& visit) { each_value(facts, field, visit); },
-                              [&](std::size_t rule) { return holds(rules[rule].match, facts); });
+    const auto first = state_->streams.first(
+        rules.size(), [&](Field field, const auto& visit) { each_value(facts, field, visit); },
+        [&](std::size_t rule) { return holds(rules[rule].match, facts); });
     if (!first) return {default_stream, nullptr};
     return {rules[*first].stream, &rules[*first]};
 }
@@ -216,6 +150,7 @@ StreamChoice Rules::choose_stream(const Facts& facts) const {
 DestinationChoice Rules::choose_destination(std::string_view seller, std::string_view stream) const {
     const auto& rules = state_->set.deliveries;
     const auto first = state_->deliveries.first(
+        rules.size(),
         [&](Field field, const auto& visit) {
             if (field == Field::seller) visit(seller);
             if (field == Field::stream) visit(stream);
@@ -249,6 +184,14 @@ bool holds(const Match& match, const Facts& facts) {
 bool holds(const Match& match, std::string_view seller, std::string_view stream) {
     return (match.seller.empty() || any(match.seller, seller)) &&
            (match.stream.empty() || any(match.stream, stream));
+}
+
+std::vector<Covered> covered(const std::vector<StreamRule>& rules) {
+    return covered_of(rules);
+}
+
+std::vector<Covered> covered(const std::vector<DeliveryRule>& rules) {
+    return covered_of(rules);
 }
 
 }  // namespace cartwright::routing

@@ -131,5 +131,12 @@ std::string why_not(const Match& match, const Facts& facts);
 std::string why_not(const Match& match, std::string_view seller, std::string_view stream);
 /// True only if every message that `later` matches is matched by `earlier` too.
 bool covers(const Match& earlier, const Match& later);
+/// A rule that is never reached, and the first of those before it that match all that it does; as positions.
+struct Covered {
+    std::size_t rule = 0, by = 0;
+    bool operator==(const Covered&) const = default;
+};
+std::vector<Covered> covered(const std::vector<StreamRule>& rules);
+std::vector<Covered> covered(const std::vector<DeliveryRule>& rules);
 
 }  // namespace cartwright::routing

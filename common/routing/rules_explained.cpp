@@ -5,14 +5,31 @@
 #include <algorithm>
 
 #include "common/routing/rules.hpp"
+#include "common/routing/rules_index.hpp"
 
 namespace cartwright::routing {
 namespace {
 
+constexpr std::size_t shown_max = 8;
+
+/// The first few, each once.
+std::string listed(const std::vector<std::string>& texts, std::string_view conjunction) {
+    std::vector<std::string> different;
+    for (const auto& text : texts) {
+        if (std::find(different.begin(), different.end(), text) != different.end()) continue;
+        if (different.size() == shown_max) {
+            different.emplace_back("…");
+            break;
+        }
+        different.push_back(text.empty() ? "nothing" : text);
+    }
+    return fmt::format("{}", fmt::join(different, conjunction));
+}
+
 std::string shown(const std::vector<Pattern>& patterns) {
     std::vector<std::string> texts;
     for (const auto& pattern : patterns) texts.push_back(pattern.text + (pattern.prefix ? "*" : ""));
-    return fmt::format("{}", fmt::join(texts, " or "));
+    return listed(texts, " or ");
 }
 
 bool any(const std::vector<Pattern>& patterns, std::string_view value) {
@@ -30,8 +47,9 @@ std::string none_is(const char* name, const std::vector<Pattern>& patterns,
     const bool held = patterns.empty() || std::any_of(values.begin(), values.end(),
                                                       [&](auto value) { return any(patterns, value); });
     if (held) return {};
-    if (values.empty()) return fmt::format("it has no {}, which was to be {}", name, shown(patterns));
-    return fmt::format("no {} is {} (but {})", name, shown(patterns), fmt::join(values, ", "));
+    if (values.empty()) return fmt::format("it has no {}; {} was asked for", name, shown(patterns));
+    return fmt::format("no {} is {}; it has {}", name, shown(patterns),
+                       listed({values.begin(), values.end()}, ", "));
 }
 
 bool covers(const Pattern& earlier, const Pattern& later) {
@@ -40,10 +58,12 @@ bool covers(const Pattern& earlier, const Pattern& later) {
 }
 
 /// Whatever the later condition lets pass the earlier one does too.
-bool covers(const std::vector<Pattern>& earlier, const std::vector<Pattern>& later) {
-    if (earlier.empty()) return true;
-    return !later.empty() && std::all_of(later.begin(), later.end(), [&](const Pattern& one) {
-        return std::any_of(earlier.begin(), earlier.end(),
+bool covers(const Match& earlier, const Match& later, Field field) {
+    if (!decides(earlier, field)) return true;
+    const auto& wide = patterns_of(earlier, field);
+    const auto& narrow = patterns_of(later, field);
+    return !narrow.empty() && std::all_of(narrow.begin(), narrow.end(), [&](const Pattern& one) {
+        return std::any_of(wide.begin(), wide.end(),
                            [&](const Pattern& other) { return covers(other, one); });
     });
 }
@@ -60,9 +80,9 @@ std::string why_not(const Match& match, const Facts& facts) {
         if (!why.empty()) return why;
     }
     if (match.value_minor_from && facts.value_minor < *match.value_minor_from)
-        return fmt::format("its value is {}, below {}", facts.value_minor, *match.value_minor_from);
+        return fmt::format("value_minor is {}, below {}", facts.value_minor, *match.value_minor_from);
     if (match.value_minor_to && facts.value_minor > *match.value_minor_to)
-        return fmt::format("its value is {}, above {}", facts.value_minor, *match.value_minor_to);
+        return fmt::format("value_minor is {}, above {}", facts.value_minor, *match.value_minor_to);
     return {};
 }
 
@@ -72,15 +92,15 @@ std::string why_not(const Match& match, std::string_view seller, std::string_vie
 }
 
 bool covers(const Match& earlier, const Match& later) {
-    const bool from = !earlier.value_minor_from ||
-                      (later.value_minor_from && *later.value_minor_from >= *earlier.value_minor_from);
-    const bool to =
-        !earlier.value_minor_to || (later.value_minor_to && *later.value_minor_to <= *earlier.value_minor_to);
-    return from && to && covers(earlier.seller, later.seller) && covers(earlier.stream, later.stream) &&
-           covers(earlier.region, later.region) && covers(earlier.tag, later.tag) &&
-           covers(earlier.channel, later.channel) && covers(earlier.currency, later.currency) &&
-           covers(earlier.sku, later.sku) && covers(earlier.category, later.category) &&
-           covers(earlier.warehouse, later.warehouse);
+    if (earlier.value_minor_from &&
+        (!later.value_minor_from || *later.value_minor_from < *earlier.value_minor_from))
+        return false;
+    if (earlier.value_minor_to && (!later.value_minor_to || *later.value_minor_to > *earlier.value_minor_to))
+        return false;
+    for (std::size_t field = 0; field < fields_count; ++field) {
+        if (!covers(earlier, later, static_cast<Field>(field))) return false;
+    }
+    return true;
 }
 
 }  // namespace cartwright::routing
