@@ -76,21 +76,40 @@ class StoredMessage(NamedTuple):
     digest: str
 
 
-class Arrival(NamedTuple):
-    """A numbered message as the sellers' consumer wrote it down."""
+class Switch(NamedTuple):
+    """A stream goes elsewhere from a number on, as the router recorded it."""
 
-    queue: str
+    seller_id: str
+    stream: str
+    from_number: int
+    previous: str
+    destination: str
+    decided_by: str
+    may_double: list | None  # first and last number that an operator took on himself
+
+
+class Arrival(NamedTuple):
+    """A numbered message as the sellers' consumer, or a seller's endpoint, wrote it down."""
+
+    queue: str  # or endpoint:<name>
     message_id: str
     seller_id: str
     stream: str
     number: int
-    kind: str  # order, cancellation
+    kind: str  # order, cancellation, voided
     order_id: str
     digest: str  # of the bytes
     part: int
     parts: int
     whole: bool
     lines: tuple  # of (line id, SKU, quantity, ((warehouse, quantity), …))
+
+    @staticmethod
+    def from_list(fields: list) -> Arrival:
+        """As JSON gives it back."""
+        *plain, lines = fields
+        return Arrival(*plain, tuple((line_id, sku, quantity, tuple(map(tuple, allocations)))
+                                     for line_id, sku, quantity, allocations in lines))
 
 
 class Reply(NamedTuple):
@@ -163,7 +182,8 @@ class Evidence:
     expected_of_others: Expectation = dataclasses.field(default_factory=Expectation)  # of orders without one
     races: list[Race] = dataclasses.field(default_factory=list)
     replies: list[Reply] = dataclasses.field(default_factory=list)
-    arrivals: list[Arrival] = dataclasses.field(default_factory=list)
+    arrivals: list[Arrival] = dataclasses.field(default_factory=list)  # place by place, each in its order
+    unsigned: list[str] = dataclasses.field(default_factory=list)    # calls whose signature did not fit
     parked: list[Parked] = dataclasses.field(default_factory=list)
     parked_counted: dict[str, int] | None = None     # by reason, as the workers count; None: not asked
     queues_left: dict[str, int] = dataclasses.field(default_factory=dict)  # by queue, but parking
@@ -176,6 +196,9 @@ class Evidence:
     streams: dict[tuple[str, str], int] = dataclasses.field(default_factory=dict)    # last number given
     delivered: dict[tuple[str, str], int] = dataclasses.field(default_factory=dict)  # last number delivered
     offers: dict[tuple[str, str], bool] = dataclasses.field(default_factory=dict)    # can it be sold now?
+    destinations: dict[tuple[str, str], str] = dataclasses.field(default_factory=dict)  # of streams, now
+    switches: list[Switch] = dataclasses.field(default_factory=list)  # in the order in which they were decided
+    voided: list[tuple] = dataclasses.field(default_factory=list)    # (seller, stream, number, original body)
 
 
 def read_databases(evidence: Evidence, postgres_url: str, catalogue) -> None:
@@ -220,6 +243,12 @@ def read_postgres(evidence: Evidence, cursor) -> None:
         "SELECT seller_id, stream, last_assigned FROM seller_stream")}
     evidence.delivered = {(seller_id, stream): number for seller_id, stream, number in rows(
         "SELECT seller_id, stream, last_delivered FROM seller_delivery")}
+    evidence.destinations = {(seller_id, stream): destination for seller_id, stream, destination in rows(
+        "SELECT seller_id, stream, destination FROM seller_delivery")}
+    evidence.switches = [Switch(*row) for row in rows(
+        "SELECT seller_id, stream, from_number, previous, destination, decided_by, may_double FROM seller_switch "
+        "ORDER BY decided_at")]
+    evidence.voided = rows("SELECT seller_id, stream, number, body FROM seller_void")
 
 
 def digest_of_data(data: object) -> str:

@@ -103,7 +103,7 @@ def read_arrival(queue: str, message_id: str, event: dict, body: bytes) -> Arriv
     data = event["data"]
     lines = tuple((line["line_id"], line["sku"], line["quantity"],
                    tuple((one["warehouse"], one["quantity"]) for one in line.get("allocations", ())))
-                  for line in data["lines"])
+                  for line in data.get("lines", ()))
     return Arrival(queue, message_id, event["sellerid"], event["stream"], event["number"],
                    event["type"].split(".")[2], data["order_id"], hashlib.sha256(body).hexdigest(),
                    data.get("part", 0), data.get("parts", 0), data.get("whole", True), lines)
@@ -114,9 +114,7 @@ def read_log(path: Path) -> Iterator[Arrival]:
     if path.exists():
         with open(path, encoding="utf-8") as log:
             for line in log:
-                *fields, lines = json.loads(line)
-                yield Arrival(*fields, tuple((line_id, sku, quantity, tuple(map(tuple, allocations)))
-                                             for line_id, sku, quantity, allocations in lines))
+                yield Arrival.from_list(json.loads(line))
 
 
 def main() -> None:
@@ -126,8 +124,10 @@ def main() -> None:
     for name in ("url", "arrivals", "answers", "journal", "answer-queue"):
         parser.add_argument(f"--{name}", required=True)
     parser.add_argument("--ship", type=int, default=0)
+    parser.add_argument("--own-queue", action="append", default=[], help="of one seller's own, may be repeated")
     options = parser.parse_args()
-    queues = [f"sellers.{number:02d}" for number in range(_QUEUES)] + [options.answer_queue]
+    queues = [f"sellers.{number:02d}" for number in range(_QUEUES)] + \
+        options.own_queue + [options.answer_queue]
     with Publisher(options.url, name="sellers", window_max=100_000) as publisher:
         sellers = Sellers(publisher, Journal(Path(options.journal)), options.answer_queue,
                           Path(options.answers), options.ship)

@@ -243,7 +243,13 @@ void Courier::State::place(const StreamKey& stream) {
     line.add(destination->name, destination->endpoint.calls_max, stream);
 }
 
+/// Whoever's rules are not the newest may not know a destination that others know: it looks again soon.
 void Courier::State::hold_unknown() {
+    if (unknown.empty()) return;
+    if (!routes.newest(*session)) {
+        for (const auto& [stream, destination] : unknown) timers.emplace(Clock::now() + idle_wait, stream);
+        unknown.clear();
+    }
     while (!unknown.empty()) {
         const auto& [stream, destination] = *unknown.begin();
         session->transaction([&, &stream = stream, &destination = destination](Transaction& transaction) {

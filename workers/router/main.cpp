@@ -18,8 +18,7 @@ int main(int argc, char** argv) {
                 std::make_unique<router::BrokerOutlet>(program.publisher(), program.control("depth"));
             return std::make_unique<router::Handler>(
                 program.postgres_session("messages"), program.postgres_session("endpoints"),
-                std::move(outlet), program.rules(), program.fleet().topology.settings.sellers_queues,
-                config);
+                std::move(outlet), program.rules(), program.fleet().topology.settings.sellers_queues, config);
         });
     });
 }

@@ -34,6 +34,10 @@ std::vector<StreamKey> streams_of(const Doorbells& doorbells) {
     return streams;
 }
 
+bool is_own_queue(const std::string& queue) {
+    return queue.starts_with("seller.");
+}
+
 /// Thrown out of the transaction when a stream has no row yet.
 struct MissingRows {};
 
@@ -131,8 +135,9 @@ void Handler::finish(Clock::time_point deadline) {
 }
 
 std::string Handler::queue_of(const StreamKey& stream) const {
-    if (routes_.believed(stream).destination == routing::own_destination)
-        return amqp::own_seller_queue(stream.seller_id.str());
+    const auto destination = routes_.believed(stream).destination;
+    CARTWRIGHT_ASSERT(routing::is_queue(destination));
+    if (destination == routing::own_destination) return amqp::own_seller_queue(stream.seller_id.str());
     return amqp::seller_queue(routing::shared_queue_of(stream.seller_id, sellers_queues_));
 }
 
@@ -141,8 +146,8 @@ amqp::Outgoing Handler::outgoing(Sending& sending) const {
     const auto& seller = sending.stream.seller_id;
     const auto& stream = sending.stream.stream.str();
     message.routing_key = queue_of(sending.stream);
-    if (routes_.believed(sending.stream).destination == routing::shared_destination)
-        message.exchange = "sellers";
+    // A seller's own queue is bound to nothing: it is addressed by its name.
+    if (!is_own_queue(message.routing_key)) message.exchange = "sellers";
     message.body = std::move(sending.content.body);
     message.type = std::move(sending.content.type);
     message.message_id = worker::message_id_of(codec::seller_message_id(seller, stream, sending.number));
@@ -252,12 +257,11 @@ Doorbells Handler::deliver_to_queues(Doorbells doorbells, Turn& turn) {
         }
         doorbell.blocked = queue_trouble(queue_of(stream));
     }
-    const auto run = [&](Transaction& transaction) { transact(transaction, doorbells, turn); };
     try {
-        session_->transaction_once(run);
+        session_->transaction_once([&](Transaction& transaction) { transact(transaction, doorbells, turn); });
     } catch (const MissingRows&) {
-        routes_.settle(*session_, streams_of(doorbells));
-        session_->transaction_once(run);
+        // Settling makes the rows, and may send any of these streams elsewhere: they are looked at anew.
+        return doorbells;
     }
     Doorbells again;
     for (auto& [stream, doorbell] : doorbells) {
@@ -271,8 +275,7 @@ Doorbells Handler::deliver_to_queues(Doorbells doorbells, Turn& turn) {
 }
 
 std::string Handler::queue_trouble(const std::string& queue) {
-    const bool own = queue.starts_with("seller.");
-    if (own && !declared_.contains(queue)) {
+    if (is_own_queue(queue) && !declared_.contains(queue)) {
         try {
             outlet_->declare(queue);
             declared_.insert(queue);

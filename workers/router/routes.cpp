@@ -46,6 +46,12 @@ void Routes::believe(const StreamKey& stream, const Route& route) {
     if (believed(stream) != recorded) exceptions_.emplace(stream, std::move(recorded));
 }
 
+bool Routes::newest(postgres::Session& session) const {
+    bool result = false;
+    session.transaction([&](Transaction& transaction) { result = newest_rules(transaction) == registered_; });
+    return result;
+}
+
 void Routes::settle(postgres::Session& session, std::span<const StreamKey> streams) {
     std::map<StreamKey, Route> settled;
     session.transaction([&](Transaction& transaction) {

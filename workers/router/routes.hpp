@@ -37,6 +37,9 @@ class Routes {
     const routing::Destination* destination(const std::string& name) const;
     std::shared_ptr<const routing::Rules> rules() const { return rules_; }
 
+    /// Were these rules activated last, of all that routers have? Others know better where streams go.
+    bool newest(postgres::Session& session) const;
+
     /// For streams whose rows say something else: makes missing rows, follows the rules, puts switches into
     /// effect whose number is reached, and believes what is recorded. `streams` is sorted.
     void settle(postgres::Session& session, std::span<const routing::StreamKey> streams);

@@ -10,6 +10,7 @@ import psycopg2
 
 from ..listener import ListenerProcess
 from ..servers import Servers
+from .endpoints import Endpoints
 from .stage import Stage
 
 # Without a change for so long it is given up: while messages wait in queues (a rung of the retry ladder holds them
@@ -23,8 +24,9 @@ _POLL_S = 0.1
 class Settling:
     """Looks at queues, databases and listeners; `wait` until all agree that nothing is under way."""
 
-    def __init__(self, servers: Servers, stage: Stage, sellers: ListenerProcess, answers: ListenerProcess):
-        self._stage, self._sellers, self._answers = stage, sellers, answers
+    def __init__(self, servers: Servers, stage: Stage, sellers: ListenerProcess, answers: ListenerProcess,
+                 endpoints: Endpoints):
+        self._stage, self._sellers, self._answers, self._endpoints = stage, sellers, answers, endpoints
         listed = servers.rabbitmq.management("GET", "/api/queues?columns=name,exclusive")
         self.queues = sorted(queue["name"] for queue in listed
                              if not queue.get("exclusive") and not queue["name"].startswith("demo.")
@@ -91,7 +93,7 @@ class Settling:
         answered, asked = self.answered()
         left = self.messages_left()
         assigned = self._assigned()
-        arrived = self._sellers.status.get("arrived", 0)
+        arrived = self._sellers.status.get("arrived", 0) + self._endpoints.arrived()
         parts = []
         if answered < asked:
             parts.append(f"{asked - answered:,} answers to come")

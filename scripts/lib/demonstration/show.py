@@ -28,6 +28,7 @@ from ..publisher import Publisher
 from ..run_directory import REPOSITORY
 from ..servers import Servers
 from ..world import World, connect_catalogue
+from .endpoints import Endpoints
 from .flow import SHIP_PERCENT, Flow
 from .replay import OlistFlow, withhold
 from .scenes import ALL, Corrected, Scene
@@ -56,6 +57,7 @@ class Plan:
     corrected: Corrected
     flow: Callable[[Stage, object], Flow]
     expected: Expectation
+    endpoint_sellers: list[str]  # any of them may be served otherwise than by the shared queues
 
 
 class Show:
@@ -105,7 +107,7 @@ class Show:
                     count, scenes, Corrected(world, 1, rng),
                     lambda stage, catalogue: Flow(stage, world, generator.carts(count), count, options.seed,
                                                   catalogue, hot=offers),
-                    Expectation())
+                    Expectation(), _busy_sellers([offer.seller_id for offer in offers]))
 
     def _plan_of_real_orders(self, rng: random.Random) -> Plan:
         options = self._options
@@ -131,7 +133,8 @@ class Show:
                     world, len(carts), scenes, Corrected(world, 1, rng),
                     lambda stage, catalogue: OlistFlow(stage, world, iter(carts), len(carts), options.seed,
                                                        catalogue, late),
-                    Expectation(frozenset({"ready", "cancelled"}), codes=frozenset()))
+                    Expectation(frozenset({"ready", "cancelled"}), codes=frozenset()),
+                    _busy_sellers([line["seller_id"] for cart in carts for line in cart["lines"]]))
 
     def _open(self, stack: contextlib.ExitStack, plan: Plan) -> None:
         """Servers with schema, topology and catalogue, then the workers."""
@@ -147,6 +150,11 @@ class Show:
             with contextlib.closing(connect_catalogue(self._servers.urls["MARIADB_ADMIN_URL"])) as catalogue:
                 plan.world.write_catalogue(catalogue)
             plan.world.save(self._folder / "world.json")
+        self._endpoints = Endpoints(self._servers, self._fleet, self._folder, plan.endpoint_sellers, self._options.seed,
+                                    self._options.preset)
+        stack.callback(self._endpoints.close)
+        self._endpoints.declare_own_queue()
+        self._fleet.config = self._endpoints.config
         replicas = {name: self._options.replicas for name in WORKERS}
         with step("starting " + ", ".join(f"{count} {name}" for name, count in replicas.items())):
             self._fleet.start_all(replicas)
@@ -172,12 +180,13 @@ class Show:
             answers, seller_process = self._listeners(stack, url)
             catalogue = connect_catalogue(self._servers.urls["MARIADB_URL"])
             stack.callback(catalogue.close)
-            settling = Settling(self._servers, stage, seller_process, answers)
+            settling = Settling(self._servers, stage, seller_process, answers, self._endpoints)
             stack.callback(settling.close)
             with step(f"stock: {len(plan.world.stock):,} positions, {sum(plan.world.stock.values()):,} "
                       "units"):
                 self._fill_shelves(plan, stage, settling)
             self._let_flow(plan, stage, plan.flow(stage, catalogue), settling, seller_process, answers)
+            self._endpoints.finish()
             self._settle("waiting until everything has settled", settling, "settling_s")
             self._correct(plan, stage, settling)
             self._count_parked()
@@ -195,6 +204,7 @@ class Show:
             "lib.sellers", "--url", url, "--arrivals", str(folder / "arrivals.jsonl"), "--answers",
             str(folder / "seller-answers.jsonl"), "--journal", str(folder / "seller-published.jsonl"),
             "--answer-queue", SELLER_ANSWERS, "--ship", str(SHIP_PERCENT),
+            "--own-queue", self._endpoints.own_queue,
             log=run.log / "demo-sellers.log", mark=run.path)
         stack.callback(seller_process.stop)
         return answers, seller_process
@@ -210,6 +220,7 @@ class Show:
     def _let_flow(self, plan: Plan, stage: Stage, flow: Flow, settling: Settling,
                   seller_process: ListenerProcess, answers: ListenerProcess) -> None:
         """Publishes everything, as fast as it is answered."""
+        self._endpoints.plan(flow)
         scenes = [*plan.scenes, plan.corrected]
         for place, scene in enumerate(scenes):
             flow.at(0.05 + 0.85 * place / len(scenes), lambda scene=scene: stage.begin(scene.play(stage)))
@@ -312,6 +323,8 @@ class Show:
         evidence.replies += [*stage.scene_replies, *replies.read_log(folder / "answers.jsonl"),
                              *replies.read_log(folder / "seller-answers.jsonl")]
         evidence.arrivals += sellers.read_log(folder / "arrivals.jsonl")
+        self._endpoints.read(evidence)
+        stage.exercised.update({f"endpoints: {name}": count for name, count in self._endpoints.exercised.items()})
 
     # The verdict
 
@@ -342,6 +355,12 @@ class Show:
             run_dir = self._servers.run.path
             say(f"everything goes on running: . {run_dir}/env; scripts/down --run-dir {run_dir} stops it")
         return 0 if summary["held"] else 1
+
+
+def _busy_sellers(seller_ids: list[str]) -> list[str]:
+    """Sellers with enough orders for something to happen to them, and not the very first."""
+    ranked = [seller_id for seller_id, _ in collections.Counter(seller_ids).most_common(60)]
+    return ranked[5:45]
 
 
 def _patiently(action: Callable[[], object]) -> None:

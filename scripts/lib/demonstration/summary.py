@@ -21,6 +21,7 @@ def summarise(evidence: Evidence, violations: list[Violation], exercised: collec
             "run": facts,
             "counts": {"carts": _carts(evidence, exercised), "rejections": _rejections(evidence),
                        "held": _held(evidence), "sellers": _sellers(evidence),
+                       "endpoints": _endpoints(evidence, exercised),
                        "cancellations": _cancellations(evidence, exercised),
                        "stock": _stock(evidence, exercised), "parked": _parked(evidence, exercised)}}
 
@@ -33,7 +34,9 @@ def render(summary: dict) -> Iterable[str]:
     yield from (paint("faint", note) for note in run["notes"])
     for title, key in (("Carts", "carts"), ("Rejected, and why (a cart may have several reasons)",
                                             "rejections"),
-                       ("Held", "held"), ("To the sellers", "sellers"), ("Cancellations", "cancellations"),
+                       ("Held", "held"), ("To the sellers", "sellers"),
+                       ("Beside the shared queues: endpoints, rules, commands", "endpoints"),
+                       ("Cancellations", "cancellations"),
                        ("Stock", "stock"), ("Parked, and why", "parked")):
         if counts[key]:
             yield ""
@@ -123,6 +126,15 @@ def _sellers(evidence: Evidence) -> dict:
     return {"messages that arrived": len(first), "streams, each numbered from 1": len(evidence.streams),
             "exact repeats": len(evidence.arrivals) - len(first),
             "lines from 2 or more warehouses": spilled, "orders from 2 or more warehouses": spread}
+
+
+def _endpoints(evidence: Evidence, exercised: collections.Counter) -> dict:
+    accepted = {one.message_id for one in evidence.arrivals if one.queue.startswith("endpoint:")}
+    own = {one.message_id for one in evidence.arrivals if one.queue.startswith("seller.")}
+    happened = {name.removeprefix("endpoints: "): count for name, count in exercised.items()
+                if name.startswith("endpoints: ")}
+    return _nonzero({"messages that endpoints accepted": len(accepted), "messages in a queue of one seller's own":
+                     len(own), "streams that were switched": len({one[:2] for one in evidence.switches}), **happened})
 
 
 def _cancellations(evidence: Evidence, exercised: collections.Counter) -> dict:

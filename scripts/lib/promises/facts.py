@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import json
 from typing import Iterable, Iterator
 
 from ..evidence import Arrival, Evidence, LedgerRow, OrderRow, Publication, Reply, digest_of_cart
@@ -24,7 +25,7 @@ class Facts:
         self.parked_bodies = collections.Counter(parked.body for parked in evidence.parked)
         self.conflicts = {parked.body for parked in evidence.parked if parked.reason == "id_conflict"}
         self.arrivals = _first_arrivals(evidence.arrivals)
-        self.arrivals_of_order = grouped(self.arrivals, lambda arrival: arrival.order_id)
+        self.arrivals_of_order = grouped(self._as_first_meant(), lambda arrival: arrival.order_id)
         self.cancellations = grouped(
             [sent for sent in evidence.publications if sent.kind == "cancellation" and not sent.must_park],
             lambda sent: sent.key)
@@ -32,6 +33,13 @@ class Facts:
                           if sent.kind == "movements" and not sent.replayed}
         self.contents = self._contents()
         self.carts = self._carts()
+
+    def _as_first_meant(self) -> list[Arrival]:
+        """The arrivals, in the place of what was voided the message that it was."""
+        from ..sellers import read_arrival
+        voided = {(seller_id, stream, number): body for seller_id, stream, number, body in self.evidence.voided}
+        return [one if (body := voided.get((one.seller_id, one.stream, one.number))) is None else
+                read_arrival(one.queue, one.message_id, json.loads(body), body.encode()) for one in self.arrivals]
 
     def _contents(self) -> dict[str, dict[str, list[Publication]]]:
         """The different carts that were sent under an order id."""

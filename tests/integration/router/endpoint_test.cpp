@@ -204,6 +204,25 @@ TEST_CASE("a rule sends a stream from the shared queues to an endpoint and back"
     CHECK(here.stage.sellers.arrivals("s1") == std::vector<std::int64_t>{1, 2, 3, 4, 9, 10});
 }
 
+TEST_CASE("a stream that reaches its switch in the turn in which another one begins goes to its new destination") {
+    Endpoints here;
+    here.stage.number({"s1"}, 3);
+    auto second = here.stage.another_router();
+    here.stage.ring("s1", {1, 2});
+    here.go({"s1"});
+    here.stage.ring("s1", {2});
+    CHECK(Stage::row("s1", "next_from") == "4");
+    second->handle(here.stage.messages("s1", {3}));
+    here.stage.number({"s1", "new"}, 1);
+    auto batch = here.stage.messages("s1", {4});
+    batch.push_back(here.stage.message("new", 1));
+    here.stage.router->handle(batch);
+    REQUIRE(here.delivers("s1", 4));
+    CHECK(here.stage.sellers.arrivals("s1") == from_to(1, 3));
+    CHECK(here.accepted("s1") == from_to(4, 4));
+    CHECK(here.stage.sellers.arrivals("new") == from_to(1, 1));
+}
+
 TEST_CASE("a lease is one router's: whoever died leaves it to run out, whoever froze commits nothing") {
     Endpoints here;
     here.go({"s1"});

@@ -218,7 +218,7 @@ class Planted(unittest.TestCase):
         first, second = self.index("arrivals", seller_id="s1", number=2), self.index("arrivals",
                                                                                      seller_id="s1", number=3)
         arrivals[first], arrivals[second] = arrivals[second], arrivals[first]
-        self.assert_broken("P5", "arrived for the first time after number 1")
+        self.assert_broken("P5", "arrived for the first time after number 3")
 
     def test_a_cancellation_before_its_order(self):
         order = self.index("arrivals", order_id="gone", kind="order")
