@@ -6,9 +6,9 @@
 #include <yaml-cpp/mark.h>
 #include <yaml-cpp/parser.h>
 
-#include <algorithm>
 #include <optional>
 #include <sstream>
+#include <unordered_map>
 #include <utility>
 
 #include "common/config/config.hpp"
@@ -89,7 +89,8 @@ class Builder : public YAML::EventHandler {
   private:
     struct Open {
         Node node;
-        std::optional<Entry> entry;  // a key that waits for its value
+        std::optional<Entry> entry;                 // a key that waits for its value
+        std::unordered_map<std::string, int> keys;  // and the lines they stand on
     };
 
     void check_tag(const YAML::Mark& mark, const std::string& tag) {
@@ -102,7 +103,7 @@ class Builder : public YAML::EventHandler {
             problems_.add(position_of(mark), fmt::format("nested too deep; at most {} levels", depth_max));
             throw Abandoned{};
         }
-        open_.push_back({make_node(kind, mark), std::nullopt});
+        open_.push_back({make_node(kind, mark), std::nullopt, {}});
     }
 
     void close() {
@@ -136,12 +137,10 @@ class Builder : public YAML::EventHandler {
             problems_.add(key.at, "a key is not plain text; write a name");
             return;
         }
-        const auto& entries = parent.node.entries;
-        const auto same = std::find_if(entries.begin(), entries.end(),
-                                       [&key](const Entry& entry) { return entry.key == key.text; });
-        if (same != entries.end()) {
+        const auto [same, first] = parent.keys.emplace(key.text, key.at.line);
+        if (!first) {
             problems_.add(key.at, fmt::format("duplicate key {}, first on line {}; keep one", shown(key.text),
-                                              same->at.line));
+                                              same->second));
             return;
         }
         parent.entry->key = key.text;

@@ -44,6 +44,7 @@ std::string version_of(const routing::RuleSet& rules) {
         add(print, rule.match);
         print.add(rule.stream.str());
     }
+    print.add(static_cast<std::int64_t>(rules.deliveries.size()));
     for (const auto& rule : rules.deliveries) {
         print.add(rule.name);
         add(print, rule.match);

@@ -53,6 +53,10 @@ std::string Tree::text(const Node& node, const std::string& what, std::size_t by
 }
 
 std::vector<std::string> Tree::texts(const Node& node, const std::string& what, std::size_t bytes_max) {
+    if (node.kind == NodeKind::mapping) {
+        complain(node, fmt::format("{} is to be a text or a list of texts", what));
+        return {};
+    }
     if (node.kind != NodeKind::list) {
         auto one = text(node, what, bytes_max);
         return one.empty() ? std::vector<std::string>{} : std::vector{std::move(one)};

@@ -73,7 +73,8 @@ RuleSet with_builtins(RuleSet set) {
     return set;
 }
 
-/// A rule can cover a later one only if it may hold for the first texts of that one's conditions.
+/// A rule can cover a later one only if it may hold for each of that one's texts: so those it shares with the
+/// fewest rules are looked up.
 template <class Rule>
 std::vector<Covered> covered_of(const std::vector<Rule>& rules) {
     const auto index = index_of(rules);
@@ -84,7 +85,11 @@ std::vector<Covered> covered_of(const std::vector<Rule>& rules) {
             later,
             [&](Field field, const auto& visit) {
                 const auto& patterns = patterns_of(match, field);
-                if (!patterns.empty()) visit(patterns.front().text);
+                const auto rarest = std::min_element(
+                    patterns.begin(), patterns.end(), [&](const Pattern& one, const Pattern& other) {
+                        return index.count(field, one.text) < index.count(field, other.text);
+                    });
+                if (rarest != patterns.end()) visit(rarest->text);
             },
             [&](std::size_t rule) { return covers(rules[rule].match, match); });
         if (earlier) found.push_back({later, *earlier});

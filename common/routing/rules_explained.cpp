@@ -63,6 +63,9 @@ bool covers(const Match& earlier, const Match& later, Field field) {
     const auto& wide = patterns_of(earlier, field);
     const auto& narrow = patterns_of(later, field);
     return !narrow.empty() && std::all_of(narrow.begin(), narrow.end(), [&](const Pattern& one) {
+        // Lists that begin alike are common.
+        const auto position = static_cast<std::size_t>(&one - narrow.data());
+        if (position < wide.size() && covers(wide[position], one)) return true;
         return std::any_of(wide.begin(), wide.end(),
                            [&](const Pattern& other) { return covers(other, one); });
     });

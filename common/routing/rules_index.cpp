@@ -100,18 +100,6 @@ void RulesIndex::Table::add(const Pattern& pattern, Rule rule) {
         lengths.insert(length, pattern.text.size());
 }
 
-void RulesIndex::Table::collect(std::string_view value, std::vector<Rule>& found) const {
-    const auto take = [&found](const Texts& texts, std::string_view text) {
-        const auto entry = texts.find(text);
-        if (entry != texts.end()) found.insert(found.end(), entry->second.begin(), entry->second.end());
-    };
-    if (!whole.empty()) take(whole, value);
-    for (const auto length : lengths) {
-        if (length > value.size()) break;
-        take(beginnings, value.substr(0, length));
-    }
-}
-
 RulesIndex::RulesIndex(const std::vector<const Match*>& matches) : size_(matches.size()) {
     CARTWRIGHT_ASSERT(size_ <= std::numeric_limits<Rule>::max());
     const Popularity popularity(matches);
@@ -125,6 +113,12 @@ RulesIndex::RulesIndex(const std::vector<const Match*>& matches) : size_(matches
         for (const auto& pattern : patterns_of(*matches[i], *field))
             tables_[static_cast<std::size_t>(*field)].add(pattern, rule);
     }
+}
+
+std::size_t RulesIndex::count(Field field, std::string_view value) const {
+    std::size_t rules = 0;
+    tables_[static_cast<std::size_t>(field)].each(value, [&](const auto& some) { rules += some.size(); });
+    return rules;
 }
 
 }  // namespace cartwright::routing

@@ -45,7 +45,10 @@ class RulesIndex {
         for (std::size_t i = 0; i < fields_count; ++i) {
             const auto& table = tables_[i];
             if (table.empty()) continue;
-            values(static_cast<Field>(i), [&](std::string_view value) { table.collect(value, found); });
+            values(static_cast<Field>(i), [&](std::string_view value) {
+                table.each(value,
+                           [&](const auto& rules) { found.insert(found.end(), rules.begin(), rules.end()); });
+            });
         }
         std::sort(found.begin(), found.end());
         auto candidate = found.begin();
@@ -59,6 +62,9 @@ class RulesIndex {
         }
         return std::nullopt;
     }
+
+    /// How many rules stand under a value of a field.
+    std::size_t count(Field field, std::string_view value) const;
 
   private:
     using Rule = std::uint32_t;
@@ -74,7 +80,16 @@ class RulesIndex {
         std::vector<std::size_t> lengths;  ///< of the beginnings, ascending, each once
         bool empty() const { return whole.empty() && beginnings.empty(); }
         void add(const Pattern& pattern, Rule rule);
-        void collect(std::string_view value, std::vector<Rule>& found) const;
+        /// Calls `visit` with each list of rules that stand under a value.
+        template <class Visit>
+        void each(std::string_view value, const Visit& visit) const {
+            if (const auto entry = whole.find(value); entry != whole.end()) visit(entry->second);
+            for (const auto length : lengths) {
+                if (length > value.size()) break;
+                const auto entry = beginnings.find(value.substr(0, length));
+                if (entry != beginnings.end()) visit(entry->second);
+            }
+        }
     };
 
     std::array<Table, fields_count> tables_;

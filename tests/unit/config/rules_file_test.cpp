@@ -1,37 +1,20 @@
 #include "common/config/rules_file.hpp"
 
 #include <doctest/doctest.h>
-
+#include <sys/stat.h>
 #include <unistd.h>
 
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 
 #include "common/config/config.hpp"
+#include "tests/unit/config/rules_example.hpp"
 
 using namespace cartwright;
 using namespace cartwright::config;
+using namespace rules_example;
 
 namespace {
-
-std::optional<std::string> key(std::string_view secret) {
-    if (!secret.starts_with("whsec_")) return std::nullopt;
-    return std::string(secret.substr(6));
-}
-
-LoadedRules load(const std::vector<std::string>& texts) {
-    std::vector<RulesText> files;
-    for (const auto& text : texts)
-        files.push_back({std::string(1, static_cast<char>('a' + files.size())) + ".yaml", text});
-    return load_rules(files, key);
-}
-
-std::vector<std::string> problems(const std::vector<std::string>& texts) {
-    return load(texts).problems;
-}
-
-using Lines = std::vector<std::string>;
 
 constexpr const char* whole = R"(
 destinations:
@@ -64,10 +47,30 @@ examples:
     expect: {stream: careful, stream_rule: fragile, destination: acme-api, delivery_rule: acme}
 )";
 
+std::string changed(const std::string& from, const std::string& to) {
+    std::string text = whole;
+    REQUIRE(text.find(from) != std::string::npos);
+    text.replace(text.find(from), from.size(), to);
+    return text;
+}
+
+/// A folder for a test, removed with what is in it.
+struct Folder {
+    std::filesystem::path path =
+        std::filesystem::temp_directory_path() / ("rules-" + std::to_string(getpid()));
+    Folder() {
+        std::filesystem::remove_all(path);
+        std::filesystem::create_directories(path);
+    }
+    ~Folder() { std::filesystem::remove_all(path); }
+    Folder(const Folder&) = delete;
+    Folder& operator=(const Folder&) = delete;
+    void write(const std::string& name, const std::string& text) const { std::ofstream(path / name) << text; }
+};
+
 }  // namespace
 
 TEST_CASE("everything that rules can say is read") {
-    setenv("RULES_TEST_SECRET", "whsec_the key", 1);
     const auto loaded = load({whole});
     CHECK(loaded.problems == Lines{});
     const auto& acme = loaded.rules.destinations.at("acme-api");
@@ -92,163 +95,192 @@ TEST_CASE("everything that rules can say is read") {
     CHECK(failed_examples(routing::Rules(loaded.rules), loaded.examples) == Lines{});
 }
 
-TEST_CASE("an example that goes elsewhere says where, and where it stands") {
+TEST_CASE("files make one rule set, in their order") {
+    const auto loaded =
+        load({"streams: [{name: a, match: {tag: x}, stream: a}]", "",
+              "streams: [{name: c, match: {region: x}, stream: c}]\ndeliveries: [{name: d, to: api}]",
+              "destinations: {api: {url: 'https://a.example/', secrets: ['env:RULES_TEST_SECRET']}}\n"
+              "streams:\ndeliveries: ~"});
+    CHECK(loaded.problems == Lines{});
+    REQUIRE(loaded.rules.streams.size() == 2);
+    CHECK(loaded.rules.streams[0].name == "a");
+    CHECK(loaded.rules.streams[1].name == "c");
+    CHECK(loaded.rules.deliveries.at(0).destination == "api");
+}
+
+TEST_CASE("who only asks where messages go needs no secrets") {
+    const auto* text = "destinations: {api: {url: 'https://a.example/', secrets: ['env:RULES_TEST_NONE']}}\n";
+    CHECK(load({text}).problems.size() == 1);
+    const auto loaded = load({text}, Secrets::skip);
+    CHECK(loaded.problems == Lines{});
+    CHECK(loaded.rules.destinations.at("api").endpoint.secrets.empty());
+}
+
+TEST_CASE("an example that goes elsewhere says all that differs, and where it stands") {
     const auto loaded =
         load({"streams: [{name: a, match: {region: north}, stream: x}]\n"
               "examples:\n"
               "  - name: one\n    given: {seller: s, region: south}\n"
-              "    expect: {stream: x, stream_rule: a, destination: own, delivery_rule: default}\n"});
+              "    expect: {stream: x, stream_rule: a, destination: own, delivery_rule: default}\n"
+              "  - {name: two, given: {region: north}, expect: {stream: x}}\n"
+              "  - {name: three, given: {region: north}, expect: {delivery_rule: b}}\n"});
     CHECK(loaded.problems == Lines{});
     CHECK(failed_examples(routing::Rules(loaded.rules), loaded.examples) ==
-          Lines{"a.yaml:3:5: example \"one\": expected stream x, not main",
-                "a.yaml:3:5: example \"one\": expected stream rule a, not default",
-                "a.yaml:3:5: example \"one\": expected destination own, not shared"});
+          Lines{"a.yaml:3:5: example 'one': expected stream x, not main, expected stream_rule a, not "
+                "default, expected destination own, not shared",
+                "a.yaml:7:5: example 'three': expected delivery_rule b, not default"});
 }
 
-TEST_CASE("each kind of mistake has its place") {
-    CHECK(problems({"stream: []"}) ==
-          Lines{"a.yaml:1:1: a rule file has no key 'stream'; did you mean streams?"});
-    CHECK(problems({"streams: {}"}) == Lines{"a.yaml:1:10: streams is to be a list"});
-    CHECK(problems({"streams: [{name: a, stream: x, stream: y}]"}).at(0).starts_with("a.yaml:1:32: "));
-    CHECK(problems({"streams:\n  - {name: a, macht: {}, stream: x}"}) ==
-          Lines{"a.yaml:2:15: a stream rule has no key 'macht'; did you mean match?"});
-    CHECK(problems({"streams: [{name: A_b, stream: x}]"}) ==
-          Lines{"a.yaml:1:18: a rule's name is to be of a to z, 0 to 9 and -"});
-    CHECK(problems({"streams: [{match: {seller: a}}]"}) ==
-          Lines{"a.yaml:1:11: a stream rule needs a stream", "a.yaml:1:11: a stream rule needs a name"});
-    CHECK(problems({"streams: [{name: a, stream: x, match: {seller: []}}]"}) ==
-          Lines{"a.yaml:1:48: seller is an empty list, which nothing would match; leave it out"});
-    CHECK(problems({"streams: [{name: a, stream: x, match: {sku: 'a*b'}}]"}) ==
-          Lines{"a.yaml:1:45: 'a*b': * may stand at the end only"});
-    CHECK(problems({"streams: [{name: a, stream: x, match: {stream: y}}]"})
-              .at(0)
-              .starts_with("a.yaml:1:40: match has no key"));
-    CHECK(problems({"streams: [{name: a, stream: x, match: {value_minor: {from: 1}}}]"}) ==
-          Lines{"a.yaml:1:39: value_minor needs `currency` beside it: an amount is of a currency"});
-    CHECK(problems(
-              {"streams: [{name: a, stream: x, match: {currency: BRL, value_minor: {from: 9, to: 1}}}]"}) ==
-          Lines{"a.yaml:1:68: `from` is above `to`: nothing would match"});
-    CHECK(problems({"streams: [{name: a, stream: x, match: {currency: BRL, value_minor: {from: '9'}}}]"})
-              .at(0) == "a.yaml:1:75: from is to be a whole number from 0 to 9223372036854775807");
-    CHECK(problems({"deliveries: [{name: a, to: nowhere}]"}) ==
-          Lines{"a.yaml:1:28: there is no destination 'nowhere'; `shared`, `own` and those under "
-                "`destinations` are"});
-    CHECK(problems({"deliveries: [{name: a, match: {region: x}, to: own}]"}).at(0) ==
-          "a.yaml:1:32: match has no key 'region'; it may have seller, stream");
-    CHECK(problems({"streams: &x []\nexamples: *x"}).size() == 2);
-    CHECK(problems({"streams: []\n---\nstreams: []"}).at(0).find("second document") != std::string::npos);
-    CHECK(problems({"streams: [{name: \"\xff\", stream: x}]"}).at(0).starts_with("a.yaml:1:"));
-    std::string deep = "streams: ";
-    for (int i = 0; i < 100; ++i) deep += '[';
-    CHECK_FALSE(problems({deep}).empty());
-    CHECK(problems({std::string(file_bytes_max + 1, '#')}).at(0).find("split it") != std::string::npos);
+TEST_CASE("a message alone, in YAML or JSON") {
+    const auto read =
+        read_given({"m.json",
+                    R"({"seller": "acme", "region": "north", "tags": ["a", "b"], "channel": "web",
+                                      "currency": "BRL", "value_minor": 12,
+                                      "lines": [{"sku": "mug", "category": "china"}, {"warehouse": "main"}]})",
+                    {}});
+    const auto* given = std::get_if<RulesExample>(&read);
+    REQUIRE(given != nullptr);
+    CHECK(given->seller == "acme");
+    CHECK(given->tags == Lines{"a", "b"});
+    CHECK(given->value_minor == 12);
+    CHECK(given->skus == Lines{"mug"});
+    CHECK(given->categories == Lines{"china"});
+    CHECK(given->warehouses == Lines{"main"});
+    const auto wrong = read_given({"m.json", "{\"sellr\": 1,\n \"value_minor\": \"2\"}", {}});
+    CHECK(std::get<Lines>(wrong) == Lines{"m.json:1:2: given has no key 'sellr'; did you mean seller?",
+                                          "m.json:2:17: value_minor is to be a whole number from 0 to "
+                                          "9223372036854775807"});
+    CHECK(std::holds_alternative<Lines>(read_given({"m.json", "[]", {}})));
+    CHECK(std::holds_alternative<Lines>(read_given({"m.json", "", {}})));
 }
 
-TEST_CASE("destinations are checked, and secrets never shown") {
-    const auto of = [](const std::string& more) {
-        return problems({"destinations:\n  api: {" + more + "}\n"});
-    };
-    setenv("RULES_TEST_SECRET", "whsec_k", 1);
-    setenv("RULES_TEST_BAD", "hunter2", 1);
-    const std::string good = "url: https://a.example/, secrets: [env:RULES_TEST_SECRET]";
-    CHECK(of(good) == Lines{});
-    CHECK(of("secrets: [env:RULES_TEST_SECRET]") == Lines{"a.yaml:2:3: a destination needs a url"});
-    CHECK(of("url: https://a.example/") ==
-          Lines{"a.yaml:2:3: a destination needs secrets, so that its receiver knows who calls"});
-    CHECK(of("url: http://a.example/, secrets: [env:RULES_TEST_SECRET]") ==
-          Lines{"a.yaml:2:3: its url is to begin with https:// (http:// needs private_addresses: true)"});
-    for (const auto* url :
-         {"https://", "https://u:p@a.example/", "ftp://a/", "https://a.example:0/", "https://a b/",
-          "'https://a.example/#x'", "https://a.example:99999/", "a.example"})
-        CHECK_MESSAGE(of("url: " + std::string(url) + ", secrets: [env:RULES_TEST_SECRET]").size() == 1, url);
-    const auto bad =
-        of("url: https://a.example/, secrets: [env:RULES_TEST_BAD, env:RULES_TEST_NONE, text, file:/none]");
-    REQUIRE(bad.size() == 4);
-    CHECK(bad[0] ==
-          "a.yaml:2:44: env:RULES_TEST_BAD holds no secret: whsec_ and the base64 of 24 to 64 bytes");
-    CHECK(bad[1] == "a.yaml:2:64: the environment has no RULES_TEST_NONE");
-    CHECK(bad[2] == "a.yaml:2:85: a secret is named by where it is: env:NAME or file:PATH");
-    CHECK(bad[3] == "a.yaml:2:91: /none can't be read: No such file or directory");
-    CHECK(of(good + ", calls_max: 0").at(0).find("from 1 to 64") != std::string::npos);
-    CHECK(of(good + ", fallback: {to: shared}").at(0).find("after_ms") != std::string::npos);
-    CHECK(of(good + ", fallback: {to: lost, after_ms: 1}").at(0).find("no destination 'lost'") !=
-          std::string::npos);
-    CHECK(problems({"destinations: {shared: {" + good + "}}"}) ==
-          Lines{"a.yaml:1:16: shared is there always; give this one another name"});
-}
-
-TEST_CASE("fallbacks that go in a circle") {
-    setenv("RULES_TEST_SECRET", "whsec_k", 1);
-    const std::string rest = "url: https://a.example/, secrets: [env:RULES_TEST_SECRET], fallback: ";
-    const auto found = problems({"destinations:\n  a: {" + rest + "{to: b, after_ms: 1}}\n  b: {" + rest +
-                                 "{to: c, after_ms: 1}}\n  c: {" + rest + "{to: b, after_ms: 1}}\n  d: {" +
-                                 rest + "{to: own, after_ms: 1}}\n"});
-    CHECK(found == Lines{"a.yaml:4:76: fallbacks go in a circle: c leads back to b"});
-}
-
-TEST_CASE("names are unique across files, and a rule that is never reached says because of which") {
-    CHECK(problems({"streams: [{name: a, match: {seller: x}, stream: s}]",
-                    "streams: [{name: a, match: {seller: y}, stream: s}]"}) ==
-          Lines{"b.yaml:1:18: there is a stream rule a at a.yaml:1:18 already"});
-    CHECK(
-        problems({"streams:\n- {name: a, match: {seller: [x, y]}, stream: s}",
-                  "streams:\n- {name: b, match: {seller: y, region: z}, stream: t}\n- {name: c, stream: u}\n"
-                  "- {name: d, match: {seller: q}, stream: t}"}) ==
-        Lines{"b.yaml:2:3: rule b is never reached: rule a at a.yaml:2:3 matches all that it does",
-              "b.yaml:4:3: rule d is never reached: rule c at b.yaml:3:3 matches all that it does"});
-}
-
-TEST_CASE("all problems come at once, file by file") {
-    const auto found = problems({"streams: 5\ndeliveries: 6", "destinations: 7"});
-    CHECK(found == Lines{"a.yaml:1:10: streams is to be a list", "a.yaml:2:13: deliveries is to be a list",
-                         "b.yaml:1:15: destinations is to be a mapping"});
-}
-
-TEST_CASE("the version is that of the content") {
-    setenv("RULES_TEST_SECRET", "whsec_k", 1);
-    const auto version = [](const std::vector<std::string>& texts) { return load(texts).rules.version; };
+TEST_CASE("the version is that of what decides where messages go, and how") {
+    const auto version = [](const Lines& texts) { return load(texts).rules.version; };
     const auto first = version({whole});
     CHECK(first.size() == 16);
+    CHECK(first.find_first_not_of("0123456789abcdef") == std::string::npos);
     CHECK(version({std::string("# a comment\n") + whole}) == first);
-    setenv("RULES_TEST_SECRET", "whsec_other", 1);
-    CHECK(version({whole}) == first);
-    std::string other = whole;
-    other.replace(other.find("9000"), 4, "9001");
-    CHECK(version({other}) != first);
-    CHECK(version({"streams: [{name: a, stream: x}]"}) != version({"streams: [{name: a, stream: y}]"}));
+    CHECK(version({"", whole}) == first);
+    CHECK(version({changed("secrets: [env:RULES_TEST_SECRET]", "secrets: [env:RULES_TEST_SECRET, env:HOME]")})
+              .size() == 16);
+    CHECK(version({changed("name: glass", "name: other")}) == first);
+    for (const auto& [from, to] : std::vector<std::pair<std::string, std::string>>{
+             {"9000", "9001"},
+             {"calls_max: 9", "calls_max: 8"},
+             {"connect_timeout_ms: 100", "connect_timeout_ms: 101"},
+             {"total_timeout_ms: 2000", "total_timeout_ms: 2001"},
+             {"/etc/acme.pem", "/etc/other.pem"},
+             {"to: shared, after", "to: own, after"},
+             {"after_ms: 60000", "after_ms: 60001"},
+             {"    private_addresses: true\n", ""},
+             {"name: fragile", "name: fragil"},
+             {"china-*", "china-"},
+             {"tag: [fragile]", "sku: [fragile]"},
+             {"from: 100, to: 200", "from: 100"},
+             {"stream: other", "stream: others"},
+             {"to: acme-api", "to: near"},
+             {"{name: all, to: own}", "{name: all, to: shared}"}})
+        CHECK_MESSAGE(version({changed(from, to)}) != first, from);
     CHECK(version({}) == version({"", "# nothing"}));
     CHECK(version({"streams: [{name: a, match: {seller: x}, stream: x}, {name: b, match: {region: y}, "
                    "stream: x}]"}) != version({"streams: [{name: b, match: {region: y}, stream: x}, {name: "
                                                "a, match: {seller: x}, stream: x}]"}));
 }
 
-TEST_CASE("a directory is read in order of its files' names") {
-    namespace files = std::filesystem;
-    const auto folder = files::temp_directory_path() / ("rules-" + std::to_string(getpid()));
-    files::create_directories(folder / "..data");
-    const auto write = [&](const std::string& name, const std::string& text) {
-        std::ofstream(folder / name) << text;
+TEST_CASE("secrets rotate under one version") {
+    const auto first = load({whole});
+    const auto secret = [](const LoadedRules& loaded) {
+        return loaded.rules.destinations.at("acme-api").endpoint.secrets.at(0);
     };
-    write("20.yaml", "b");
-    write("10.yaml", "a");
-    write("notes.txt", "x");
-    write(".hidden.yaml", "x");
-    const auto read = read_rules_directory(folder.string());
+    const Folder here;
+    here.write("secret", "whsec_another\r\n");
+    const auto other =
+        load({changed("[env:RULES_TEST_SECRET]", "['file:" + (here.path / "secret").string() + "']")});
+    CHECK(other.problems == Lines{});
+    CHECK(secret(first) == "the key");
+    CHECK(secret(other) == "another");
+    CHECK(other.rules.version == first.rules.version);
+}
+
+TEST_CASE("a directory is read in order of its files' names") {
+    const Folder here;
+    std::filesystem::create_directories(here.path / "..data");
+    here.write("20.yaml", "b");
+    here.write("10.yaml", "a");
+    here.write("notes.txt", "x");
+    here.write(".hidden.yaml", "x");
+    const auto read = read_rules_directory(here.path.string());
     const auto* texts = std::get_if<std::vector<RulesText>>(&read);
     REQUIRE(texts != nullptr);
     REQUIRE(texts->size() == 2);
     CHECK((*texts)[0].text == "a");
-    CHECK((*texts)[1].file_name == (folder / "20.yaml").string());
-    files::remove_all(folder);
-    CHECK(std::holds_alternative<std::string>(read_rules_directory(folder.string())));
+    CHECK((*texts)[1].file_name == (here.path / "20.yaml").string());
+    const auto gone = read_rules_directory((here.path / "none").string());
+    REQUIRE(std::holds_alternative<std::string>(gone));
+    CHECK(std::get<std::string>(gone) ==
+          (here.path / "none").string() + ": the rules can't be read: No such file or directory");
 }
 
-TEST_CASE("ten thousand rules are read in a moment, and one more is refused") {
-    std::string text = "streams:\n";
-    for (int i = 0; i < 10'000; ++i)
-        text +=
-            "- {name: r" + std::to_string(i) + ", match: {seller: s" + std::to_string(i) + "}, stream: x}\n";
-    CHECK(problems({text}) == Lines{});
-    CHECK(problems({text + "- {name: r, match: {seller: s}, stream: x}\n"}).at(0).find("at most 10000") !=
-          std::string::npos);
+TEST_CASE("a file that can't be read is a problem like others, and nobody waits for a pipe") {
+    const Folder here;
+    const auto name = [&](const char* file) { return (here.path / file).string(); };
+    std::filesystem::create_directories(here.path / "a.yaml");
+    REQUIRE(mkfifo(name("b.yaml").c_str(), 0600) == 0);
+    std::filesystem::create_symlink("nowhere", here.path / "c.yaml");
+    here.write("d.yaml", std::string(file_bytes_max + 1, '#'));
+    here.write("e.yaml", "streams: 1");
+    const auto texts = std::get<std::vector<RulesText>>(read_rules_directory(here.path.string()));
+    CHECK(load_rules(texts, key).problems ==
+          Lines{name("a.yaml") + ":1:1: it can't be read: it is no regular file; mend it or take it away",
+                name("b.yaml") + ":1:1: it can't be read: it is no regular file; mend it or take it away",
+                name("c.yaml") + ":1:1: it can't be read: No such file or directory; mend it or take it away",
+                name("d.yaml") + ":1:1: it can't be read: longer than 1048576 bytes; mend it or take it away",
+                name("e.yaml") + ":1:10: streams is to be a list"});
+}
+
+TEST_CASE("so many files, and so many bytes, are no rules any more") {
+    const Folder here;
+    for (std::size_t i = 0; i <= rules_files_max; ++i) here.write(std::to_string(i) + ".yaml", "");
+    CHECK(std::get<std::string>(read_rules_directory(here.path.string())) ==
+          here.path.string() + ": there are more than 1000 rule files; put several into one");
+    for (std::size_t i = 17; i <= rules_files_max; ++i)
+        std::filesystem::remove(here.path / (std::to_string(i) + ".yaml"));
+    for (std::size_t i = 0; i < 17; ++i) here.write(std::to_string(i) + ".yaml", std::string(1'000'000, '#'));
+    CHECK(std::get<std::string>(read_rules_directory(here.path.string())) ==
+          here.path.string() + ": the rules are longer than 16777216 bytes together; take some away");
+}
+
+TEST_CASE("ten thousand of each kind are read, and one more is refused, over all files") {
+    const auto many = [](const std::string& head, const std::string& begin, const std::string& end,
+                         int count) {
+        std::string text = head + "\n";
+        for (int i = 0; i < count; ++i) {
+            const auto number = std::to_string(i);
+            text += begin + number + end.substr(0, end.find('#'));
+            if (end.find('#') != std::string::npos) text += number + end.substr(end.find('#') + 1);
+            text += "\n";
+        }
+        return text;
+    };
+    const auto streams = many("streams:", "- {name: r", ", match: {seller: s#}, stream: x}", 10'000);
+    const auto deliveries = many("deliveries:", "- {name: r", ", match: {seller: s#}, to: own}", 10'000);
+    const auto examples = many("examples:", "- {name: r", ", given: {}, expect: {stream: main}}", 10'000);
+    std::vector<std::string> destinations;
+    for (int i = 0; i < 10; ++i)
+        destinations.push_back(many("destinations:", "  d" + std::to_string(i) + "-",
+                                    ": {url: 'https://a.example', secrets: ['env:RULES_TEST_SECRET']}",
+                                    1'000));
+    Lines texts{streams, deliveries, examples};
+    texts.insert(texts.end(), destinations.begin(), destinations.end());
+    CHECK(problems(texts) == Lines{});
+    CHECK(problems(
+              {streams, "streams:\n- {name: a, match: {seller: a}, stream: x}\n- {name: b, stream: x}\n"}) ==
+          Lines{"b.yaml:2:3: there are more than 10000 stream rules; take some away"});
+    CHECK(problems({deliveries, "deliveries: [{name: a, match: {seller: a}, to: own}]"}) ==
+          Lines{"b.yaml:1:14: there are more than 10000 delivery rules; take some away"});
+    CHECK(problems({examples, "examples: [{}]"}) ==
+          Lines{"b.yaml:1:12: there are more than 10000 examples; take some away"});
+    destinations.push_back("destinations: {more: {}}");
+    CHECK(problems(destinations) ==
+          Lines{"k.yaml:1:16: there are more than 10000 destinations; take some away"});
 }
