@@ -204,7 +204,11 @@ Node parse_document(std::string_view text, Problems& problems) {
         return builder.take_root();
     } catch (const Abandoned&) {
     } catch (const YAML::Exception& trouble) {
-        problems.add(position_of(trouble.mark), fmt::format("not YAML: {}; correct the syntax", trouble.msg));
+        const bool star = trouble.msg.find("alias not found") != std::string::npos ||
+                          trouble.msg.find("anchor is not defined") != std::string::npos;
+        problems.add(position_of(trouble.mark),
+                     fmt::format("not YAML: {}; {}", trouble.msg,
+                                 star ? "put a text that begins with * in quotes" : "correct the syntax"));
     }
     return unreadable();
 }

@@ -1,6 +1,8 @@
 // Rule files in tests: texts become a.yaml, b.yaml and so on.
 #pragma once
 
+#include <doctest/doctest.h>
+
 #include <cstdlib>
 #include <optional>
 #include <string>
@@ -8,6 +10,16 @@
 #include <vector>
 
 #include "common/config/rules_file.hpp"
+
+/// Failed comparisons show the lines.
+template <>
+struct doctest::StringMaker<std::vector<std::string>> {
+    static String convert(const std::vector<std::string>& lines) {
+        std::string text;
+        for (const auto& line : lines) text += "\n    " + line;
+        return text.c_str();
+    }
+};
 
 namespace rules_example {
 
