@@ -26,6 +26,7 @@ import hmac
 import json
 import os
 import signal
+import ssl
 import subprocess
 import sys
 import time
@@ -62,8 +63,8 @@ class Receiver:
         self._secret = secret
         self._behaviours: dict[str, dict] = {}
 
-    async def serve(self, port: int) -> None:
-        server = await asyncio.start_server(self._connection, "127.0.0.1", port, backlog=1000)
+    async def serve(self, port: int, tls: ssl.SSLContext | None = None) -> None:
+        server = await asyncio.start_server(self._connection, "127.0.0.1", port, backlog=1000, ssl=tls)
         print(json.dumps({"port": server.sockets[0].getsockname()[1]}), flush=True)
         stopped, parent = asyncio.Event(), os.getppid()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -145,15 +146,16 @@ def read_log(path: Path) -> Iterator[tuple[str, str, int, bool, Arrival | None]]
 class ReceiverProcess:
     """The receiver as a child process, which can die and return on its port."""
 
-    def __init__(self, log: Path, secret: str, errors: Path):
-        self._log, self._secret, self._errors = log, secret, errors
+    def __init__(self, log: Path, secret: str, errors: Path, tls: tuple[Path, Path] | None = None):
+        """`tls`: files of a certificate for localhost and its key."""
+        self._log, self._secret, self._errors, self._tls = log, secret, errors, tls
         self.port = 0
         self._process: subprocess.Popen | None = None
         self.start()
 
     def start(self) -> None:
         argv = [sys.executable, "-m", "lib.receiver", "--port", str(self.port), "--log", str(self._log),
-                "--secret", self._secret]
+                "--secret", self._secret, *(["--tls", *map(str, self._tls)] if self._tls else [])]
         with open(self._errors, "ab") as errors:
             self._process = subprocess.Popen(
                 argv, stdout=subprocess.PIPE, stderr=errors, text=True, cwd=Path(__file__).parents[1])
@@ -163,7 +165,7 @@ class ReceiverProcess:
         self.port = json.loads(said)["port"]
 
     def url(self, name: str) -> str:
-        return f"http://127.0.0.1:{self.port}/hook/{name}"
+        return f"https://localhost:{self.port}/hook/{name}" if self._tls else f"http://127.0.0.1:{self.port}/hook/{name}"
 
     def behave(self, name: str, **behaviour) -> None:
         request = urllib.request.Request(f"http://127.0.0.1:{self.port}/behave/{name}",
@@ -195,8 +197,13 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--log", type=Path, required=True)
     parser.add_argument("--secret", required=True)
+    parser.add_argument("--tls", nargs=2, metavar=("CERTIFICATE", "KEY"), help="PEM files; without them plain HTTP")
     options = parser.parse_args()
-    asyncio.run(Receiver(options.log, options.secret).serve(options.port))
+    tls = None
+    if options.tls:
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls.load_cert_chain(*options.tls)
+    asyncio.run(Receiver(options.log, options.secret).serve(options.port, tls))
 
 
 if __name__ == "__main__":

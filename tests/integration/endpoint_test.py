@@ -1,11 +1,13 @@
 """Destinations of every kind, on the whole fleet: endpoints that do what endpoints do, rules that change, commands."""
 
 import random
+import subprocess
 import unittest
 
-from endpoints import EndpointTest
+from endpoints import SECRET, EndpointTest
 from environment import wait_for
 from lib.console import Trouble
+from lib.receiver import ReceiverProcess
 
 WORKERS = {"reserver": 1, "splitter": 1, "router": 2}
 
@@ -116,6 +118,28 @@ class MisbehavingTest(EndpointTest):
             router.thaw()
         self.trade(5, "last")
         self.wait_delivered("s1", 13)
+        self.assert_promises()
+
+
+class CertificateTest(EndpointTest):
+    def test_only_a_certificate_that_is_trusted_gets_messages(self):
+        certificate, key = self.folder / "certificate.pem", self.folder / "key.pem"
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                        "-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost",
+                        "-out", certificate, "-keyout", key], check=True, capture_output=True)
+        self.receiver.stop()
+        self.receiver = ReceiverProcess(self.folder / "arrivals.jsonl", SECRET, self.folder / "errors.log",
+                                        tls=(certificate, key))
+        self.addCleanup(self.receiver.stop)
+        self.rules(s1="api")
+        self.fleet.start_all(WORKERS)
+        self.sell("s1", "A", 10)
+        self.cart("o1", [("1", "A", 1)])
+        self.wait_held("s1", "failing")
+        self.assertIn("certificate", self.stream("s1")["trouble"])
+        self.assertEqual([], self.accepted("api"))
+        self.rules(s1="api", more={"api": {"ca_file": str(certificate)}})
+        self.wait_delivered("s1", 1)
         self.assert_promises()
 
 
