@@ -4,168 +4,140 @@
 #include <fmt/ranges.h>
 
 #include <CLI/CLI.hpp>
-#include <fstream>
-#include <iostream>
-#include <iterator>
-#include <map>
+#include <charconv>
 #include <memory>
+#include <span>
+#include <utility>
 
-#include "common/codec/seller_order.hpp"
+#include "common/codec/json_writer.hpp"
 #include "common/config/rules_file.hpp"
 #include "common/crypto/webhook.hpp"
+#include "workers/cartwright/rules_explain.hpp"
 #include "workers/cartwright/settings.hpp"
 
 namespace cartwright::operating {
 namespace {
 
+using config::Secrets;
+
 struct Options {
-    std::string directory = "routing-rules", message, config;
+    std::string directory = "routing-rules", message;
     std::vector<std::string> given;
+    bool json = false, without_secrets = false, all = false;
 };
 
-config::LoadedRules load(const std::string& directory) {
+std::string counted(std::size_t count, const char* one, const char* many) {
+    return fmt::format("{} {}", count, count == 1 ? one : many);
+}
+
+config::LoadedRules load(const std::string& directory, Secrets secrets) {
     const auto texts = config::read_rules_directory(directory);
-    if (const auto* trouble = std::get_if<std::string>(&texts)) throw outcome::StartupError(*trouble);
-    return config::load_rules(std::get<std::vector<config::RulesText>>(texts), crypto::webhook_key);
+    if (const auto* trouble = std::get_if<std::string>(&texts)) {
+        config::LoadedRules unreadable;
+        unreadable.problems.push_back(*trouble);
+        unreadable.problems_count = 1;
+        return unreadable;
+    }
+    return config::load_rules(std::get<std::vector<config::RulesText>>(texts), crypto::webhook_key, secrets);
 }
 
-routing::Rules usable(config::LoadedRules&& loaded) {
-    if (!loaded.problems.empty())
-        throw outcome::StartupError(fmt::format("{}", fmt::join(loaded.problems, "\n")));
-    return routing::Rules(std::move(loaded.rules));
+routing::Rules usable(routing::RuleSet&& rules, const std::vector<std::string>& problems) {
+    if (!problems.empty())
+        throw outcome::StartupError(fmt::format("the rules can't be used:\n{}", fmt::join(problems, "\n")));
+    return routing::Rules(std::move(rules));
 }
 
-int check(const std::string& directory) {
-    const auto loaded = load(directory);
-    for (const auto& problem : loaded.problems) fmt::print("{}\n", problem);
-    if (!loaded.problems.empty()) {
-        fmt::print("{} problems; a fleet keeps its old rules until they are mended\n",
-                   loaded.problems.size());
+/// "file:line:column: what" in its parts; without a place where the line has none.
+void write_problem(codec::JsonWriter& json, const std::string& problem) {
+    json.begin_object();
+    const auto* end = problem.data() + problem.size();
+    for (auto colon = problem.find(':'); colon != std::string::npos; colon = problem.find(':', colon + 1)) {
+        std::int64_t line = 0, column = 0;
+        const auto first = std::from_chars(problem.data() + colon + 1, end, line);
+        if (first.ec != std::errc{} || first.ptr == end || *first.ptr != ':') continue;
+        const auto second = std::from_chars(first.ptr + 1, end, column);
+        if (second.ec != std::errc{} || !std::string_view(second.ptr, end).starts_with(": ")) continue;
+        json.text("file", std::string_view(problem).substr(0, colon));
+        json.integer("line", line);
+        json.integer("column", column);
+        json.text("what", std::string_view(second.ptr + 2, end));
+        return json.end_object();
+    }
+    json.text("what", problem);
+    json.end_object();
+}
+
+void print_json(const config::LoadedRules& loaded, const std::vector<std::string>& problems) {
+    codec::JsonWriter json(1'000);
+    json.begin_object();
+    json.boolean("valid", problems.empty());
+    if (problems.empty()) json.text("version", loaded.rules.version);
+    json.integer("stream_rules", static_cast<std::int64_t>(loaded.rules.streams.size()));
+    json.integer("delivery_rules", static_cast<std::int64_t>(loaded.rules.deliveries.size()));
+    json.integer("destinations", static_cast<std::int64_t>(loaded.rules.destinations.size()));
+    json.integer("examples", static_cast<std::int64_t>(loaded.examples.size()));
+    json.begin_array("problems");
+    for (const auto& problem : problems) write_problem(json, problem);
+    json.end_array();
+    json.end_object();
+    fmt::print("{}\n", json.take());
+}
+
+/// What a fleet would say: examples count too.
+int check(const Options& options) {
+    const auto loaded = load(options.directory, options.without_secrets ? Secrets::skip : Secrets::read);
+    auto problems = loaded.problems;
+    auto count = loaded.problems_count;
+    if (problems.empty()) {
+        problems = config::failed_examples(routing::Rules(loaded.rules), loaded.examples);
+        count = problems.size();
+    }
+    if (options.json) {
+        print_json(loaded, problems);
+        return problems.empty() ? 0 : 1;
+    }
+    for (const auto& problem : problems) fmt::print("{}\n", problem);
+    if (!problems.empty()) {
+        fmt::print("{}; a fleet that runs keeps its old rules until {} mended\n",
+                   counted(count, "problem", "problems"), count == 1 ? "it is" : "they are");
         return 1;
     }
     const auto& rules = loaded.rules;
-    fmt::print("version {}: {} stream rules, {} delivery rules, {} destinations, {} examples\n",
-               rules.version, rules.streams.size(), rules.deliveries.size(), rules.destinations.size(),
-               loaded.examples.size());
+    fmt::print("{}, {}, {}, {}: all right, version {}\n",
+               counted(rules.streams.size(), "stream rule", "stream rules"),
+               counted(rules.deliveries.size(), "delivery rule", "delivery rules"),
+               counted(rules.destinations.size(), "destination", "destinations"),
+               counted(loaded.examples.size(), "example", "examples"), rules.version);
     return 0;
 }
 
-int test(const std::string& directory) {
-    auto loaded = load(directory);
-    const auto examples = std::move(loaded.examples);
-    const auto rules = usable(std::move(loaded));
-    const auto failed = config::failed_examples(rules, examples);
-    for (const auto& one : failed) fmt::print("{}\n", one);
-    fmt::print("{} examples, {} differences\n", examples.size(), failed.size());
-    return failed.empty() ? 0 : 1;
-}
-
-codec::RoutedOrder from_pairs(const std::vector<std::string>& pairs) {
-    codec::RoutedOrder order;
-    const std::map<std::string, std::string*> texts{{"seller", &order.seller},
-                                                    {"stream", &order.stream},
-                                                    {"region", &order.region},
-                                                    {"channel", &order.channel},
-                                                    {"currency", &order.currency}};
-    const std::map<std::string, std::vector<std::string>*> lists{{"tag", &order.tags},
-                                                                 {"sku", &order.skus},
-                                                                 {"category", &order.categories},
-                                                                 {"warehouse", &order.warehouses}};
-    for (const auto& pair : pairs) {
-        const auto equals = pair.find('=');
-        const auto name = pair.substr(0, equals);
-        const auto value = equals == std::string::npos ? std::string() : pair.substr(equals + 1);
-        if (const auto text = texts.find(name); text != texts.end()) {
-            *text->second = value;
-        } else if (const auto list = lists.find(name); list != lists.end()) {
-            list->second->push_back(value);
-        } else if (name == "value_minor") {
-            order.value_minor = CLI::detail::lexical_cast(value, order.value_minor) ? order.value_minor : -1;
-        } else {
-            throw outcome::StartupError(
-                name +
-                " is nothing that rules match on: seller, stream, region, channel, currency, tag, sku, "
-                "category, warehouse and value_minor are");
-        }
+int test(const Options& options) {
+    auto loaded = load(options.directory, Secrets::skip);
+    const auto rules = usable(std::move(loaded.rules), loaded.problems);
+    std::size_t failed = 0;
+    for (const auto& example : loaded.examples) {
+        const auto differences = config::failed_examples(rules, std::span(&example, 1));
+        failed += differences.size();
+        if (differences.empty()) fmt::print("ok      {}\n", example.name);
+        for (const auto& one : differences) fmt::print("failed  {}\n", one);
     }
-    return order;
-}
-
-codec::RoutedOrder order_of(const Options& options) {
-    if (options.message.empty()) return from_pairs(options.given);
-    std::string text;
-    if (options.message == "-") {
-        text.assign(std::istreambuf_iterator<char>(std::cin), {});
-    } else {
-        std::ifstream file(options.message, std::ios::binary);
-        if (!file) throw outcome::StartupError(options.message + " can't be read");
-        text.assign(std::istreambuf_iterator<char>(file), {});
+    const auto all = counted(loaded.examples.size(), "example", "examples");
+    if (failed == 0) {
+        fmt::print("{}, {}\n", all, loaded.examples.empty() ? "so nothing was tried" : "all as expected");
+        return 0;
     }
-    const auto read = codec::read_routed_order(text);
-    if (const auto* trouble = std::get_if<std::string>(&read))
-        throw outcome::StartupError(options.message + ": " + *trouble);
-    return std::get<codec::RoutedOrder>(read);
-}
-
-routing::Facts facts_of(const codec::RoutedOrder& order) {
-    const auto views = [](const std::vector<std::string>& texts) {
-        return std::vector<std::string_view>(texts.begin(), texts.end());
-    };
-    routing::Facts facts;
-    facts.seller = order.seller;
-    facts.region = order.region;
-    facts.channel = order.channel;
-    facts.currency = order.currency;
-    facts.tags = views(order.tags);
-    facts.skus = views(order.skus);
-    facts.categories = views(order.categories);
-    facts.warehouses = views(order.warehouses);
-    facts.value_minor = order.value_minor;
-    return facts;
-}
-
-/// The rules up to the one that took it, each with why it did not.
-template <class Rule, class WhyNot>
-void explain_rules(const std::vector<Rule>& rules, const Rule* taken, const WhyNot& why_not) {
-    for (const auto& rule : rules) {
-        if (&rule == taken) return fmt::print("  {:<20} took it\n", rule.name);
-        fmt::print("  {:<20} no: {}\n", rule.name, why_not(rule.match));
-    }
-    fmt::print("  {:<20} took it\n", "default");
-}
-
-void explain_destination(const routing::Rules& rules, const routing::Destination* destination) {
-    while (destination != nullptr) {
-        using Kind = routing::Destination::Kind;
-        const auto what = destination->kind == Kind::shared_queue
-                              ? std::string("the shared queues sellers.NN")
-                          : destination->kind == Kind::own_queue ? std::string("the seller's own queue")
-                                                                 : destination->endpoint.url;
-        fmt::print("  {:<20} {}\n", destination->name, what);
-        if (!destination->fallback) return;
-        fmt::print("  after {} ms of failures\n", destination->fallback->after.count());
-        destination = rules.destination(destination->fallback->to);
-    }
+    fmt::print("{}, {} failed; `cartwright rules explain` tells why a message goes where it goes\n", all,
+               failed);
+    return 1;
 }
 
 void explain(const Options& options) {
-    const auto rules = usable(load(options.directory));
-    const auto order = order_of(options);
-    const auto facts = facts_of(order);
-    const auto stream = rules.choose_stream(facts);
-    fmt::print("stream {}\n", stream.stream);
-    explain_rules(rules.set().streams, stream.rule,
-                  [&](const routing::Match& match) { return routing::why_not(match, facts); });
-    if (!order.stream.empty() && order.stream != stream.stream.str())
-        fmt::print("  (it was numbered in stream {}, by the rules of that time, and stays there)\n",
-                   order.stream);
-    const auto name = order.stream.empty() ? stream.stream.str() : order.stream;
-    const auto delivery = rules.choose_destination(order.seller, name);
-    fmt::print("destination {}\n", delivery.destination->name);
-    explain_rules(rules.set().deliveries, delivery.rule,
-                  [&](const routing::Match& match) { return routing::why_not(match, order.seller, name); });
-    fmt::print("way\n");
-    explain_destination(rules, delivery.destination);
+    if (options.message.empty() && options.given.empty())
+        throw outcome::StartupError("say which message: --message FILE, or --given seller=acme …");
+    const auto message = options.message.empty() ? message_of(options.given) : message_in(options.message);
+    auto loaded = load(options.directory, Secrets::skip);
+    const auto rules = usable(std::move(loaded.rules), loaded.problems);
+    fmt::print("{}", explained(rules, message, options.all));
 }
 
 void name_directory(CLI::App* command, const std::shared_ptr<Options>& options) {
@@ -173,36 +145,61 @@ void name_directory(CLI::App* command, const std::shared_ptr<Options>& options) 
         ->capture_default_str();
 }
 
+void add_explain(CLI::App* rules, const std::shared_ptr<Options>& options) {
+    auto* explaining =
+        rules->add_subcommand("explain", "Which rules take a message, and why the others do not");
+    name_directory(explaining, options);
+    auto* message = explaining->add_option("--message", options->message,
+                                           "A file, or - for standard input: a message to a seller as it was "
+                                           "sent or stored, or what an example gives, as YAML or JSON");
+    explaining
+        ->add_option(
+            "--given", options->given,
+            "What it is like, in pairs: seller, stream, region, channel, currency, value_minor; tag, "
+            "sku, category and warehouse as often as there are some")
+        ->excludes(message);
+    explaining->add_flag("--all", options->all, "Also every rule that is about other sellers");
+    explaining->footer(
+        "Examples:\n"
+        "  cartwright rules explain --given seller=acme category=glass tag=fragile tag=gold\n"
+        "  cartwright rules explain deploy/rules --message order.json\n"
+        "  echo '{seller: acme, lines: [{sku: mug, category: glass}]}' | cartwright rules explain --message "
+        "-");
+    explaining->callback([options] { explain(*options); });
+}
+
 }  // namespace
 
 routing::Rules rules_of_fleet(const std::string& config_file) {
     const auto directory = load_fleet(config_file).rules.directory;
-    return directory.empty() ? routing::Rules() : usable(load(directory));
+    if (directory.empty()) return {};
+    auto loaded = load(directory, Secrets::skip);
+    return usable(std::move(loaded.rules), loaded.problems);
 }
 
 void add_rules(CLI::App& app, int& exit_code) {
     auto* rules = app.add_subcommand("rules", "Routing rules: are they right, and where does a message go?");
     rules->require_subcommand(1);
     rules->footer(
-        "Needs no server. Secrets that the rules name (env:, file:) have to be there.\n"
-        "deploy/routing-rules.md teaches the rules by example.");
+        "Needs no server. deploy/routing-rules.md teaches the rules by example. While writing some:\n"
+        "  cartwright rules check     all that is wrong, at once; exit status 1 if anything is\n"
+        "  cartwright rules test      the rules' own examples\n"
+        "  cartwright rules explain --given seller=acme category=glass");
     auto options = std::make_shared<Options>();
     auto* checking = rules->add_subcommand("check", "Everything that is wrong, with file, line and column");
     name_directory(checking, options);
-    checking->callback([options, &exit_code] { exit_code = check(options->directory); });
+    checking->add_flag("--json", options->json, "For programs");
+    checking->add_flag("--without-secrets", options->without_secrets,
+                       "Do not look for the secrets that the rules name (env:, file:)");
+    checking->footer(
+        "What a fleet would refuse: mistakes, rules that are never reached, secrets that are not there,\n"
+        "examples that fail.");
+    checking->callback([options, &exit_code] { exit_code = check(*options); });
     auto* testing = rules->add_subcommand("test", "Run the rules' own examples");
     name_directory(testing, options);
-    testing->callback([options, &exit_code] { exit_code = test(options->directory); });
-    auto* explaining =
-        rules->add_subcommand("explain", "Which rules take a message, and why the others do not");
-    name_directory(explaining, options);
-    explaining->add_option("--message", options->message,
-                           "A cartwright.seller.order.v1 event as a file, or -");
-    explaining->add_option("--given", options->given,
-                           "What it is like: seller=acme tag=fragile value_minor=500 …");
-    explaining->footer(
-        "Example: cartwright rules explain --given seller=acme sku=mug category=glass tag=fragile");
-    explaining->callback([options] { explain(*options); });
+    testing->footer("Each with what was expected and what became of it; exit status 1 if one fails.");
+    testing->callback([options, &exit_code] { exit_code = test(*options); });
+    add_explain(rules, options);
 }
 
 }  // namespace cartwright::operating
