@@ -20,6 +20,8 @@ constexpr std::size_t url_bytes_max = 2'000;
 constexpr std::size_t path_bytes_max = 1'000;
 constexpr std::size_t secrets_max = 4;
 constexpr std::size_t secret_file_bytes_max = 10'000;
+constexpr std::size_t guesses_max = 20;  ///< of what was meant, which takes its time
+constexpr std::size_t guessed_among_max = 1'000;
 
 const Entry* find(const Node& mapping, std::string_view key) {
     const auto entry = std::find_if(mapping.entries.begin(), mapping.entries.end(),
@@ -150,9 +152,11 @@ void RulesLoader::check_destinations() {
                                    std::string(routing::own_destination)};
     for (const auto& [name, place] : destination_places_) known.push_back(name);
     std::sort(known.begin(), known.end());
+    std::size_t guesses = known.size() > guessed_among_max ? 0 : guesses_max;
     for (const auto& [name, place] : named_destinations_) {
         if (name.empty() || std::binary_search(known.begin(), known.end(), name)) continue;
-        const auto meant = nearest(name, known);
+        const auto meant = guesses > 0 ? nearest(name, known) : std::string();
+        if (guesses > 0) --guesses;
         problems_[place.file].add(
             place.at, fmt::format("there is no destination {}; {}", shown(name),
                                   meant.empty() ? "write shared, own, or one that stands under `destinations`"

@@ -1,6 +1,8 @@
 // Every kind of mistake in rules, where it stands and what is said about it.
 #include <doctest/doctest.h>
 
+#include <random>
+
 #include "common/config/config.hpp"
 #include "tests/unit/config/rules_example.hpp"
 
@@ -286,4 +288,54 @@ TEST_CASE("all problems come at once, file by file") {
     CHECK(more.problems.size() == 101);
     CHECK(more.problems.back() == "a.yaml: 50 more problems");
     CHECK(more.problems_count == 150);
+}
+
+TEST_CASE("whatever a file holds, it gives rules that can be used, or problems with their places") {
+    const std::string right =
+        "destinations:\n  api: {" + whole_destination +
+        ", fallback: {to: own, after_ms: 1}}\n"
+        "streams:\n- {name: a, match: {tag: [x, y*], currency: BRL, value_minor: {from: 1}}, stream: s}\n"
+        "deliveries:\n- {name: a, match: {seller: 'x'}, to: api}\n"
+        "examples:\n- {name: e, given: {seller: x, lines: [{sku: m}]}, expect: {destination: api}}\n";
+    REQUIRE(problems({right}) == Lines{});
+    const std::string pieces = "{}[]:,-'\"\n *&!#|>%a0\t\xff";
+    std::size_t used = 0;
+    for (unsigned seed = 0; seed < 5'000; ++seed) {
+        CAPTURE(seed);
+        std::mt19937 random(seed);
+        auto text = right;
+        for (auto changes = 1 + random() % 3; changes > 0 && !text.empty(); --changes) {
+            const auto at = random() % text.size();
+            const auto kind = random() % 4;
+            if (kind == 0) text[at] = pieces[random() % pieces.size()];
+            if (kind == 1) text.insert(at, 1, pieces[random() % pieces.size()]);
+            if (kind == 2) text.erase(at, 1 + random() % 20);
+            if (kind == 3) text.insert(at, text.substr(random() % text.size(), random() % 40));
+        }
+        auto loaded = load({text});
+        for (const auto& problem : loaded.problems) {
+            REQUIRE_MESSAGE(problem.starts_with("a.yaml:"), problem);
+            REQUIRE_MESSAGE(problem.find("the key") == std::string::npos, problem);
+        }
+        if (!loaded.problems.empty()) continue;
+        ++used;
+        const routing::Rules rules(std::move(loaded.rules));
+        for (const auto& [name, destination] : rules.set().destinations)
+            CHECK((!destination.fallback || rules.destination(destination.fallback->to) != nullptr));
+        failed_examples(rules, loaded.examples);
+    }
+    CHECK(used > 50);
+}
+
+TEST_CASE("ten thousand mistakes are told in a moment") {
+    std::string many = "destinations:\n";
+    const std::string name(50, 'n');
+    for (int i = 0; i < 5'000; ++i) many += "  " + name + std::to_string(i) + ": {}\n";
+    std::string rules = "deliveries:\n";
+    for (int i = 0; i < 10'000; ++i)
+        rules += "- {name: r" + std::to_string(i) + ", match: {seller: s" + std::to_string(i) +
+                 "}, to: " + name + "}\n";
+    const auto loaded = load({many, rules});
+    CHECK(loaded.problems_count == 20'000);
+    CHECK(loaded.problems.size() == 202);
 }
