@@ -7,6 +7,7 @@ import multiprocessing
 import random
 import time
 import uuid
+from pathlib import Path
 
 import pika
 
@@ -91,9 +92,9 @@ class Market:
         return f"SKU-{number:06d}"
 
 
-def parts_of(cart: dict) -> int:
-    """How many sellers' messages a cart becomes."""
-    return len({line["seller_id"] for line in cart["lines"]})
+def parts_of(cart: dict, elsewhere: frozenset[str] | set[str] = frozenset()) -> int:
+    """How many sellers' messages a cart becomes, not counting sellers who are served elsewhere."""
+    return len({line["seller_id"] for line in cart["lines"]} - elsewhere)
 
 
 def throughput(servers: Servers, market: Market, count: int, preset: str) -> dict:
@@ -123,14 +124,16 @@ def throughput(servers: Servers, market: Market, count: int, preset: str) -> dic
             "cpu_ms_per_cart": {name: 1000 * seconds / count for name, seconds in cpu.items()}}
 
 
-def latency(servers: Servers, market: Market, rate: int, seconds: int, preset: str) -> dict:
-    """p50_ms and p99_ms of the sellers' messages, counted from when their cart was due."""
+def latency(servers: Servers, market: Market, rate: int, seconds: int, preset: str, config: Path | None = None,
+            elsewhere: frozenset[str] | set[str] = frozenset()) -> dict:
+    """p50_ms and p99_ms of the messages to sellers on shared queues, counted from when their cart was due."""
     carts = market.carts(rate * (seconds + WARM_UP_S))
     messages = [cart_submitted(cart) for cart in carts]
-    expected = sum(parts_of(cart) for cart in carts)
+    expected = sum(parts_of(cart, elsewhere) for cart in carts)
     arrivals, listening = multiprocessing.Queue(), multiprocessing.Event()
     listener = multiprocessing.Process(target=_listen, args=(servers.urls["AMQP_URL"], expected, arrivals, listening))
     with Fleet(servers, preset) as fleet:
+        fleet.config = config or fleet.config
         fleet.start_all({"reserver": 1, "splitter": 1, "router": 1})
         listener.start()
         listening.wait(30)

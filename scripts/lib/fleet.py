@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import time
 import urllib.error
@@ -327,6 +328,11 @@ class Fleet:
 def default_preset() -> str:
     """CARTWRIGHT_PRESET, else release."""
     return os.environ.get("CARTWRIGHT_PRESET") or "release"
+
+
+def with_rules(folder: Path) -> str:
+    """The shipped configuration with the routing rules of another folder."""
+    return re.sub(r"^rules:\n  directory: .*$", f"rules:\n  directory: {folder}", CONFIG.read_text(), count=1, flags=re.M)
 
 
 def worker_names() -> list[str]:

@@ -235,6 +235,29 @@ class ChangingTest(EndpointTest):
         self.wait_delivered("s1", 2)
 
 
+class WaitingTest(EndpointTest):
+    """Orders wait for their endpoints; nothing but doorbells rings."""
+
+    router_settings = {"sweep_interval_ms": 3_600_000}
+
+    def test_what_waits_is_delivered_without_a_sweep(self):
+        sellers = [f"w{number:02d}" for number in range(40)]
+        self.rules(**{seller: seller for seller in sellers})
+        self.fleet.start_all({"reserver": 1, "splitter": 1})
+        for seller in sellers:
+            self.market.seller(seller)
+            self.sell(seller, f"of-{seller}", 1000)
+        for number in range(50 * len(sellers)):
+            self.cart(f"o{number}", [("1", f"of-{sellers[number % len(sellers)]}", 1)], answered=False)
+        self.market.flush()
+        wait_for(lambda: self.market.one("SELECT coalesce(sum(last_assigned), 0) FROM seller_stream") == 50 * len(sellers),
+                 what="everything to be numbered")
+        self.fleet.start("router", 2)
+        for seller in sellers:
+            self.wait_delivered(seller, 50)
+        self.assert_promises()
+
+
 class ManyTest(EndpointTest):
     """3,000 streams on four routers, 50 of them broken in every way there is."""
 

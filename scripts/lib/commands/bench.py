@@ -7,7 +7,7 @@ import statistics
 import tempfile
 from pathlib import Path
 
-from .. import benchmark, operator_command
+from .. import benchmark, endpoint_benchmark, operator_command
 from ..building import PRESETS, build, ensure_installed
 from ..console import Trouble, run, say, step
 from ..fleet import Fleet
@@ -62,6 +62,14 @@ def _measure(servers: Servers, options: argparse.Namespace) -> dict:
         with step(f"latency at {options.rate} carts/s, {options.seconds} s") as shown:
             result.update(benchmark.latency(servers, market, options.rate, options.seconds, options.preset))
             shown.remark = f"p50 {result['p50_ms']:.1f} ms, p99 {result['p99_ms']:.1f} ms"
+    if "endpoints" in options.parts:
+        with step(f"{endpoint_benchmark.BROKEN} broken endpoints, {options.rate} carts/s, twice {options.seconds} s"):
+            result["broken_endpoints"] = endpoint_benchmark.others_latency(servers, market, options.rate, options.seconds,
+                                                                           options.preset)
+        with step(f"{endpoint_benchmark.WAITING:,} messages to {endpoint_benchmark.HEALTHY} endpoints"):
+            result["endpoints"] = endpoint_benchmark.healthy_rate(servers, market, options.preset)
+        with step(f"{endpoint_benchmark.WAITING:,} messages to one endpoint that returns"):
+            result["catch_up"] = endpoint_benchmark.catch_up(servers, market, options.preset)
     with step("checking what the runs left in the databases"):
         result["violations"] = benchmark.violations(servers)
     return result
@@ -78,6 +86,12 @@ def _print(result: dict) -> None:
         say(f"    {'all':<13}{sum(result['cpu_ms_per_cart'].values()):>9.3f}")
     if "p50_ms" in result:
         say(f"  latency        p50 {result['p50_ms']:.1f} ms, p99 {result['p99_ms']:.1f} ms, at {result['rate']} carts/s")
+    if "endpoints" in result:
+        broken, healthy, returned = result["broken_endpoints"], result["endpoints"], result["catch_up"]
+        say(f"  {broken['broken']} broken endpoints: others' p50 {broken['p50_ms']:.1f} ms, p99 {broken['p99_ms']:.1f} ms; "
+            f"mended {broken['p50_ms_without']:.1f} and {broken['p99_ms_without']:.1f} ms")
+        say(f"  {healthy['endpoints']} endpoints: {healthy['per_s']:,.0f} messages/s")
+        say(f"  one endpoint that returns: {returned['messages']:,} messages in {returned['seconds']:.1f} s")
     for violation in result["violations"]:
         say(f"  VIOLATION      {violation}")
     if not result["violations"]:
@@ -88,7 +102,7 @@ def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="scripts/bench", epilog=EXAMPLES,
                                      formatter_class=argparse.RawDescriptionHelpFormatter,
                                      description="Measures carts/s end to end, CPU per cart and latency.")
-    parser.add_argument("parts", nargs="*", metavar="PART", help="throughput, latency (default: both)")
+    parser.add_argument("parts", nargs="*", metavar="PART", help="throughput, latency, endpoints (default: the first two)")
     parser.add_argument("--carts", type=int, default=40_000, help="carts in a throughput run (default: 40000)")
     parser.add_argument("--reps", type=int, default=3, help="throughput runs (default: 3)")
     parser.add_argument("--rate", type=int, default=200, help="carts/s of the latency run (default: 200)")
@@ -100,7 +114,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--preset", choices=PRESETS, default="release")
     options = parser.parse_args()
     options.parts = options.parts or ["throughput", "latency"]
-    if unknown := set(options.parts) - {"throughput", "latency"}:
+    if unknown := set(options.parts) - {"throughput", "latency", "endpoints"}:
         raise Trouble(f"no such part: {', '.join(sorted(unknown))}", "scripts/bench --help")
     return options
 

@@ -19,7 +19,7 @@ import pika
 
 from .. import operator_command, receiver
 from ..evidence import Evidence
-from ..fleet import CONFIG, Fleet
+from ..fleet import Fleet, with_rules
 from ..receiver import ReceiverProcess
 from ..servers import Servers
 
@@ -47,7 +47,7 @@ class Endpoints:
         self._rules.mkdir()
         self._write_rules(moved=False)
         self.config = folder / "cartwright.yaml"
-        self.config.write_text(CONFIG.read_text() + f"\nrules:\n  directory: {self._rules}\n")
+        self.config.write_text(with_rules(self._rules))
         self.exercised: collections.Counter = collections.Counter()
         self._read = [0, 0]
         self._accepted: set[str] = set()

@@ -204,7 +204,8 @@ TEST_CASE("a rule sends a stream from the shared queues to an endpoint and back"
     CHECK(here.stage.sellers.arrivals("s1") == std::vector<std::int64_t>{1, 2, 3, 4, 9, 10});
 }
 
-TEST_CASE("a stream that reaches its switch in the turn in which another one begins goes to its new destination") {
+TEST_CASE(
+    "a stream that reaches its switch in the turn in which another begins goes to its new destination") {
     Endpoints here;
     here.stage.number({"s1"}, 3);
     auto second = here.stage.another_router();
