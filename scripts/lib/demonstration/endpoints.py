@@ -35,7 +35,9 @@ class Endpoints:
     def __init__(self, servers: Servers, fleet: Fleet, folder: Path, candidates: list[str], seed: int, preset: str):
         self._servers, self._fleet, self._preset = servers, fleet, preset
         rng = random.Random(f"{seed}/endpoints")
-        self.sellers = dict(zip(_ROLES, rng.sample(candidates, len(_ROLES))))
+        chosen = rng.sample(candidates, min(len(_ROLES), len(candidates)))
+        nobody = [f"nobody-{role}" for role in _ROLES[len(chosen):]]  # in a small world some roles are not played
+        self.sellers = dict(zip(_ROLES, chosen + nobody))
         self._secret_file = folder / "webhook-secret"
         secret = "whsec_" + base64.b64encode(rng.randbytes(32)).decode()
         self._secret_file.write_text(secret)
