@@ -6,7 +6,7 @@
 
 namespace cartwright::worker {
 
-inline constexpr std::int64_t postgres_schema_version = 2;
+inline constexpr std::int64_t postgres_schema_version = 3;
 inline constexpr std::int64_t catalogue_schema_version = 1;
 
 }  // namespace cartwright::worker

@@ -1,7 +1,9 @@
 """Held carts: whatever raises availability wakes them, whoever wins the race between the two."""
 
+import json
 import unittest
 
+from lib.messages import catalogue_changed
 from market import MarketTest
 
 
@@ -35,6 +37,48 @@ class HeldTest(MarketTest):
         self.assertEqual("pending", self.outcome(self.cart("return", [("1", "A", 1)], policy="hold")))
         self.move("return", "s1", "A", 1, order_id="sold", line_id="1")
         self.wait_for_state("return", "ready")
+
+    def two_that_wait(self, in_stock: int) -> None:
+        """`older` waits for A and B, `younger` for A alone, which `older` keeps from it."""
+        self.market.offer("s1", "A")
+        self.market.offer("s1", "B")
+        self.assertEqual("pending", self.outcome(self.cart("older", [("1", "A", 1), ("2", "B", 1)], policy="hold")))
+        self.assertEqual("pending", self.outcome(self.cart("younger", [("1", "A", 1)], policy="hold")))
+        self.assertEqual("applied", self.outcome(self.move("receipt", "s1", "A", in_stock)))
+        self.assert_promises(drain=False)
+        self.assertEqual(("pending", "pending"), (self.state("older"), self.state("younger")))
+
+    def test_an_older_cart_that_is_cancelled_lets_the_younger_have_it(self):
+        self.two_that_wait(in_stock=1)
+        self.cancel("older", event_id="cancel")
+        self.wait_for_state("younger", "ready")
+        self.assert_promises()
+
+    def test_an_older_cart_that_is_filled_lets_the_younger_have_the_rest(self):
+        self.two_that_wait(in_stock=2)
+        self.move("receipt", "s1", "B", 1)
+        self.wait_for_state("older", "ready")
+        self.wait_for_state("younger", "ready")
+        self.assert_promises()
+
+    def test_an_older_cart_that_is_rejected_lets_the_younger_have_it(self):
+        self.two_that_wait(in_stock=1)
+        self.market.offer("s1", "B", status="inactive")
+        self.market.send(catalogue_changed("gone", skus=["B"]), "catalogue", "gone", None, answered=False)
+        self.move("receipt", "s1", "B", 1)
+        self.wait_for_state("older", "rejected")
+        self.wait_for_state("younger", "ready")
+
+    def test_a_cancellation_whose_doorbell_was_lost_rings_when_it_comes_again(self):
+        self.two_that_wait(in_stock=1)
+        self.fleet.named("reserver")[0].kill()
+        # As it left the database when it died between commit and publish.
+        self.environment.rows("UPDATE orders SET state = 'cancelled', answer = %s WHERE order_id = 'older' RETURNING 1", (
+            json.dumps({"order_id": "older", "reason": "no longer wanted", "whole": True, "sellers": []}),))
+        self.fleet.named("reserver")[0].start()
+        self.cancel("older", event_id="cancel")
+        self.wait_for_state("younger", "ready")
+        self.assert_promises()
 
     def test_a_sku_without_a_position_is_waited_for(self):
         self.market.offer("s1", "new")

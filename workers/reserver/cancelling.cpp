@@ -117,6 +117,7 @@ CancellationOutcome Cancelling::fold(const message::OrderCancellation& cancellat
         outcome = whole ? cancel_whole(known, cancellation, cause) : cancel_lines(known, cancellation, cause);
     } else if (known.state.state == "cancelled") {
         outcome.announced = known.state;
+        repeated_.insert(cancellation.order_id);
     }
     outcome.answer = known.state;
     return outcome;
@@ -130,7 +131,7 @@ CancellationOutcome Cancelling::cancel_whole(Known& known, const message::OrderC
     for (const auto& part : known.order->sellers) {
         for (const auto& line : part.lines) {
             if (held) {
-                no_longer_held_.insert({{part.seller_id, line.sku}, cancellation.order_id});
+                let_go_.insert({part.seller_id, line.sku});
                 continue;
             }
             const auto units = release({part.seller_id, cancellation.order_id, line.line_id},
@@ -255,14 +256,17 @@ void Cancelling::write() {
         }
         transaction_.run(query::answer_items, {event_ids.str(), items.str(), texts.str()});
     }
-    if (no_longer_held_.empty()) return;
-    Array sellers, skus, orders;
-    for (const auto& [offer, order_id] : no_longer_held_) {
-        sellers.add(offer.seller_id.str());
-        skus.add(offer.sku.str());
-        orders.add(order_id.str());
-    }
-    transaction_.run(query::delete_held, {sellers.str(), skus.str(), orders.str()});
+}
+
+std::set<OfferKey> Cancelling::let_go() {
+    if (repeated_.empty()) return let_go_;
+    Array ids;
+    for (const auto& order_id : repeated_) ids.add(order_id.str());
+    const auto rows = transaction_.run(query::held_by_order, {ids.str()});
+    auto offers = let_go_;
+    for (std::size_t i = 0; i < rows.size(); ++i)
+        offers.insert({SellerId(std::string(rows.text(i, 0))), Sku(std::string(rows.text(i, 1)))});
+    return offers;
 }
 
 }  // namespace cartwright::reserver

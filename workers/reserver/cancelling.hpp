@@ -38,8 +38,11 @@ class Cancelling {
     /// Folds one cancellation; call in order of arrival.
     CancellationOutcome fold(const message::OrderCancellation& cancellation, const EventId& event_id,
                              const std::string& source, bool claimed);
-    /// Writes orders, stored answers, and what is no longer waited for.
+    /// Writes orders and stored answers.
     void write();
+    /// What held orders that were cancelled, now or by an earlier copy of a cancellation, kept from younger
+    /// ones. Their rows stay until the fill lane has looked.
+    std::set<OfferKey> let_go();
 
   private:
     struct Known {
@@ -68,7 +71,8 @@ class Cancelling {
     std::vector<Wanted> wanted_;
     std::map<OrderId, Known> known_;
     std::map<EventId, std::string> stored_answers_;
-    std::set<std::pair<OfferKey, OrderId>> no_longer_held_;
+    std::set<OfferKey> let_go_;
+    std::set<OrderId> repeated_;  ///< cancelled before, and once more
 };
 
 }  // namespace cartwright::reserver

@@ -40,24 +40,35 @@ worker::Result FillHandler::handle(std::span<const worker::Member> batch) {
         }
         Walk walk;
         walk.doorbell = member.event.envelope.id.str();
-        walk.offers = doorbell->positions;
-        std::sort(walk.offers.begin(), walk.offers.end());
-        walk.offers.erase(std::unique(walk.offers.begin(), walk.offers.end()), walk.offers.end());
-        publish_again(walk.doorbell, telling);
-        while (!walk.ended) fill_page(walk, telling);
+        walk.again.insert(doorbell->positions.begin(), doorbell->positions.end());
+        for (const auto& offer : publish_again(walk.doorbell, telling)) walk.again.insert(offer);
+        do {
+            begin_again(walk);
+            while (!walk.ended) fill_page(walk, telling);
+        } while (!walk.again.empty());
         result.verdicts.push_back(outcome::Done{});
     }
     result.outgoing = telling.take();
     return result;
 }
 
+/// From the oldest once more, for the offers that this is due for.
+void FillHandler::begin_again(Walk& walk) {
+    Walk fresh;
+    fresh.doorbell = walk.doorbell;
+    fresh.offers.assign(walk.again.begin(), walk.again.end());
+    walk = std::move(fresh);
+}
+
 /// What this doorbell filled before its worker died is published again, as it was stored or as it has become.
-void FillHandler::publish_again(const std::string& doorbell, Telling& telling) {
+/// What those orders wanted.
+std::set<OfferKey> FillHandler::publish_again(const std::string& doorbell, Telling& telling) {
     std::vector<OrderState> filled;
     std::set<OfferKey> offers;
     Telling rung(config_);
     session_->transaction([&](Transaction& transaction) {
         filled.clear();
+        offers.clear();
         const auto rows = transaction.run(query::read_filled, {doorbell});
         for (std::size_t i = 0; i < rows.size(); ++i) {
             filled.push_back({OrderId(std::string(rows.text(i, 0))), std::string(rows.text(i, 1)),
@@ -69,6 +80,7 @@ void FillHandler::publish_again(const std::string& doorbell, Telling& telling) {
     });
     for (const auto& state : filled) telling.order(state, {});
     telling.absorb(std::move(rung));
+    return offers;
 }
 
 FillHandler::Page FillHandler::read_page(Transaction& transaction, const Walk& walk) const {
@@ -89,7 +101,7 @@ FillHandler::Page FillHandler::read_page(Transaction& transaction, const Walk& w
     return page;
 }
 
-/// In the page's order; those that are no longer pending are left out.
+/// In the page's order. Those that are no longer pending are left out, and wait no more.
 std::vector<FillHandler::Held> FillHandler::lock_held(Transaction& transaction, const Page& page) {
     auto sorted = page.orders;
     std::sort(sorted.begin(), sorted.end());
@@ -107,10 +119,15 @@ std::vector<FillHandler::Held> FillHandler::lock_held(Transaction& transaction, 
         by_id.emplace(state.order_id, std::move(held));
     }
     std::vector<Held> ordered;
+    Array gone;
     for (const auto& order_id : page.orders) {
-        if (auto found = by_id.find(order_id); found != by_id.end())
+        if (auto found = by_id.find(order_id); found != by_id.end()) {
             ordered.push_back(std::move(found->second));
+        } else {
+            gone.add(order_id.str());
+        }
     }
+    if (gone.size() > 0) transaction.run(query::delete_held_orders, {gone.str()});
     return ordered;
 }
 
@@ -195,15 +212,18 @@ void FillHandler::fill_page(Walk& walk, Telling& telling) {
             return kept || taking.available(offer) <= 0;
         };
         next.ended = next.ended || std::all_of(walk.offers.begin(), walk.offers.end(), nothing_left);
-        write(transaction, walk.doorbell, held, decided, told);
+        // What they kept from younger orders is free, also where nothing has risen.
+        next.again.merge(write(transaction, walk.doorbell, held, decided, told));
         for (const auto& changed : taking.changed()) told.position(changed);
     });
     walk = next;
     telling.absorb(std::move(told));
 }
 
-void FillHandler::write(Transaction& transaction, const std::string& doorbell, const std::vector<Held>& held,
-                        const std::vector<OrderState>& decided, Telling& telling) {
+/// The offers of the orders that wait no more.
+std::set<OfferKey> FillHandler::write(Transaction& transaction, const std::string& doorbell,
+                                      const std::vector<Held>& held, const std::vector<OrderState>& decided,
+                                      Telling& telling) {
     std::map<OrderId, std::size_t> by_id;
     std::set<std::pair<OfferKey, OrderId>> no_longer_held;
     for (std::size_t i = 0; i < held.size(); ++i) {
@@ -214,7 +234,7 @@ void FillHandler::write(Transaction& transaction, const std::string& doorbell, c
         telling.order(decided[i], {});
         telling.answer(held[i].reply_to, held[i].correlation_id, decided[i]);
     }
-    if (by_id.empty()) return;
+    if (by_id.empty()) return {};
     Array ids, states, answers, filled_by;
     for (const auto& [order_id, index] : by_id) {
         ids.add(order_id.str());
@@ -225,13 +245,16 @@ void FillHandler::write(Transaction& transaction, const std::string& doorbell, c
     const auto rows =
         transaction.run(query::decide_orders, {ids.str(), states.str(), answers.str(), filled_by.str()});
     CARTWRIGHT_ASSERT(rows.affected() == by_id.size());
+    std::set<OfferKey> offers;
     Array sellers, skus, orders;
     for (const auto& [offer, order_id] : no_longer_held) {
+        offers.insert(offer);
         sellers.add(offer.seller_id.str());
         skus.add(offer.sku.str());
         orders.add(order_id.str());
     }
     transaction.run(query::delete_held, {sellers.str(), skus.str(), orders.str()});
+    return offers;
 }
 
 }  // namespace cartwright::reserver

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -33,6 +34,7 @@ class FillHandler : public worker::Handler {
         std::string after_order;
         std::set<OfferKey> blocked;  ///< what older carts keep for themselves
         bool ended = false;
+        std::set<OfferKey> again;  ///< offers to walk for once more: somebody who kept them is gone
     };
     struct Page {
         std::vector<OrderId> orders;
@@ -43,14 +45,16 @@ class FillHandler : public worker::Handler {
         std::string reply_to, correlation_id;
     };
 
-    void publish_again(const std::string& doorbell, Telling& telling);
+    static void begin_again(Walk& walk);
+    std::set<OfferKey> publish_again(const std::string& doorbell, Telling& telling);
     /// One transaction: a page of held carts.
     void fill_page(Walk& walk, Telling& telling);
     Page read_page(postgres::Transaction& transaction, const Walk& walk) const;
     std::vector<Held> lock_held(postgres::Transaction& transaction, const Page& page);
     std::vector<Rejection> unsellable_lines(const Order& order);
-    void write(postgres::Transaction& transaction, const std::string& doorbell, const std::vector<Held>& held,
-               const std::vector<OrderState>& decided, Telling& telling);
+    std::set<OfferKey> write(postgres::Transaction& transaction, const std::string& doorbell,
+                             const std::vector<Held>& held, const std::vector<OrderState>& decided,
+                             Telling& telling);
 
     std::unique_ptr<postgres::Session> session_;
     catalogue::Catalogue& catalogue_;

@@ -334,6 +334,7 @@ void Run::give_up_claims() {
 
 /// In a statement after the positions' update, so that it sees every cart that waited for these rows.
 void Run::look_for_held() {
+    touched_.merge(cancelling_.let_go());
     if (touched_.empty()) return;
     Array sellers, skus;
     for (const auto& offer : touched_) {

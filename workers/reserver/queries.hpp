@@ -122,6 +122,17 @@ inline constexpr Statement waited_for{
     "select d.seller_id, d.sku from unnest($1::text[], $2::text[]) as d (seller_id, sku) "
     "where exists (select from held_line l where l.seller_id = d.seller_id and l.sku = d.sku)"};
 
+/// What these orders wait for, or waited for until they were cancelled.
+inline constexpr Statement held_by_order{
+    "held_by_order",
+    "select l.seller_id, l.sku from unnest($1::text[]) as d (order_id) join held_line l on l.order_id = "
+    "d.order_id"};
+
+/// These orders wait no more.
+inline constexpr Statement delete_held_orders{
+    "delete_held_orders",
+    "delete from held_line l using unnest($1::text[]) as d (order_id) where l.order_id = d.order_id"};
+
 /// Nobody waits any more for these offers in these orders.
 inline constexpr Statement delete_held{
     "delete_held",
