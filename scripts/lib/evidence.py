@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from typing import NamedTuple
+from typing import Iterable, NamedTuple
 
 
 class Position(NamedTuple):
@@ -103,13 +103,35 @@ class Arrival(NamedTuple):
     parts: int
     whole: bool
     lines: tuple  # of (line id, SKU, quantity, ((warehouse, quantity), …))
+    at_s: float = 0.0  # when, on a clock that all who write share; 0: not known
 
     @staticmethod
     def from_list(fields: list) -> Arrival:
         """As JSON gives it back."""
-        *plain, lines = fields
+        *plain, lines, at_s = fields
         return Arrival(*plain, tuple((line_id, sku, quantity, tuple(map(tuple, allocations)))
-                                     for line_id, sku, quantity, allocations in lines))
+                                     for line_id, sku, quantity, allocations in lines), at_s)
+
+
+class Call(NamedTuple):
+    """A request that a seller's endpoint got, whatever became of it."""
+
+    endpoint: str
+    message_id: str
+    status: int   # of the answer; 0: it was cut
+    signed: bool  # does a signature fit?
+    at_s: float   # when it was decided about, on the clock of Arrival.at_s
+    seller_id: str
+    stream: str
+    number: int   # 0: the body is not a numbered message
+    digest: str   # of the body
+    arrival: Arrival | None  # of what was accepted
+
+    @staticmethod
+    def from_list(fields: list) -> Call:
+        """As JSON gives it back."""
+        *plain, arrival = fields
+        return Call(*plain, Arrival.from_list(arrival) if arrival else None)
 
 
 class Reply(NamedTuple):
@@ -183,7 +205,8 @@ class Evidence:
     races: list[Race] = dataclasses.field(default_factory=list)
     replies: list[Reply] = dataclasses.field(default_factory=list)
     arrivals: list[Arrival] = dataclasses.field(default_factory=list)  # place by place, each in its order
-    unsigned: list[str] = dataclasses.field(default_factory=list)    # calls whose signature did not fit
+    calls: list[Call] = dataclasses.field(default_factory=list)  # endpoint by endpoint, each in its order
+    owners: dict[str, str] = dataclasses.field(default_factory=dict)  # whose a place is that is one seller's
     parked: list[Parked] = dataclasses.field(default_factory=list)
     parked_counted: dict[str, int] | None = None     # by reason, as the workers count; None: not asked
     queues_left: dict[str, int] = dataclasses.field(default_factory=dict)  # by queue, but parking
@@ -198,7 +221,7 @@ class Evidence:
     offers: dict[tuple[str, str], bool] = dataclasses.field(default_factory=dict)    # can it be sold now?
     destinations: dict[tuple[str, str], str] = dataclasses.field(default_factory=dict)  # of streams, now
     switches: list[Switch] = dataclasses.field(default_factory=list)  # in the order in which they were decided
-    voided: list[tuple] = dataclasses.field(default_factory=list)    # (seller, stream, number, original body)
+    voided: list[tuple] = dataclasses.field(default_factory=list)  # (seller, stream, number, original body)
 
 
 def read_databases(evidence: Evidence, postgres_url: str, catalogue) -> None:
@@ -249,6 +272,14 @@ def read_postgres(evidence: Evidence, cursor) -> None:
         "SELECT seller_id, stream, from_number, previous, destination, decided_by, may_double FROM seller_switch "
         "ORDER BY decided_at")]
     evidence.voided = rows("SELECT seller_id, stream, number, body FROM seller_void")
+
+
+def add_calls(evidence: Evidence, calls: Iterable[Call]) -> None:
+    """What endpoints got joins the evidence, and what they accepted the arrivals."""
+    for call in calls:
+        evidence.calls.append(call)
+        if call.arrival is not None:
+            evidence.arrivals.append(call.arrival)
 
 
 def digest_of_data(data: object) -> str:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import time
 import zlib
 from pathlib import Path
 from typing import Iterator
@@ -50,7 +51,7 @@ class Sellers:
         if queue == self._answer_queue:
             return self._answered(queue, properties, body)
         event = json.loads(body)
-        arrival = read_arrival(queue, properties.message_id or "", event, body)
+        arrival = read_arrival(queue, properties.message_id or "", event, body, time.monotonic())
         if arrival.message_id in self._arrived:
             self._repeats += 1
         else:
@@ -98,7 +99,7 @@ class Sellers:
         self._publisher.publish(message)
 
 
-def read_arrival(queue: str, message_id: str, event: dict, body: bytes) -> Arrival:
+def read_arrival(queue: str, message_id: str, event: dict, body: bytes, at_s: float = 0.0) -> Arrival:
     """A numbered message as a row."""
     data = event["data"]
     lines = tuple((line["line_id"], line["sku"], line["quantity"],
@@ -106,7 +107,7 @@ def read_arrival(queue: str, message_id: str, event: dict, body: bytes) -> Arriv
                   for line in data.get("lines", ()))
     return Arrival(queue, message_id, event["sellerid"], event["stream"], event["number"],
                    event["type"].split(".")[2], data["order_id"], hashlib.sha256(body).hexdigest(),
-                   data.get("part", 0), data.get("parts", 0), data.get("whole", True), lines)
+                   data.get("part", 0), data.get("parts", 0), data.get("whole", True), lines, at_s)
 
 
 def read_log(path: Path) -> Iterator[Arrival]:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from environment import wait_for
 from lib import receiver
+from lib.evidence import Call, add_calls
 from lib.fleet import CONFIG
 from lib.receiver import ReceiverProcess
 from market import MarketTest
@@ -46,7 +47,6 @@ class EndpointTest(MarketTest):
         self.addCleanup(setattr, self.fleet, "config", CONFIG)
         self._collect_queues = self.market.collect_arrivals
         self.market.collect_arrivals = self.collect_arrivals
-        self._read = 0
 
     def destination(self, name: str, **more) -> dict:
         return {"url": self.receiver.url(name), "secrets": [f"file:{self.folder / 'secret'}"], "private_addresses": True,
@@ -70,23 +70,19 @@ class EndpointTest(MarketTest):
         """Those of queues, and those that the receiver wrote down since."""
         self._collect_queues()
         evidence = self.market.evidence
-        for count, (name, message_id, _, fits, arrival) in enumerate(receiver.read_log(self.folder / "arrivals.jsonl")):
-            if count < self._read:
-                continue
-            self._read += 1
-            if not fits:
-                evidence.unsigned.append(f"{name}: {message_id}")
-            if arrival is not None:
-                evidence.arrivals.append(arrival)
+        add_calls(evidence, list(receiver.read_log(self.folder / "arrivals.jsonl"))[len(evidence.calls):])
         return evidence.arrivals
 
     def accepted(self, name: str) -> list[int]:
         """Numbers in the order in which the endpoint accepted them."""
-        return [arrival.number for at, _, _, _, arrival in receiver.read_log(self.folder / "arrivals.jsonl")
-                if at == name and arrival is not None]
+        return [call.number for call in self.calls_of(name) if call.arrival is not None]
 
     def calls(self, name: str) -> int:
-        return sum(at == name for at, *_ in receiver.read_log(self.folder / "arrivals.jsonl"))
+        return len(self.calls_of(name))
+
+    def calls_of(self, name: str) -> list[Call]:
+        """Everything the endpoint was asked, in order."""
+        return [call for call in receiver.read_log(self.folder / "arrivals.jsonl") if call.endpoint == name]
 
     def stream(self, seller_id: str) -> dict | None:
         """What `cartwright stream list` says; None when everything is delivered."""

@@ -17,8 +17,8 @@ from pathlib import Path
 
 import pika
 
-from .. import operator_command, receiver
-from ..evidence import Evidence
+from .. import operator_command
+from ..evidence import Evidence, add_calls
 from ..fleet import Fleet, with_rules
 from ..receiver import ReceiverProcess
 from ..servers import Servers
@@ -41,10 +41,9 @@ class Endpoints:
         self._secret_file = folder / "webhook-secret"
         secret = "whsec_" + base64.b64encode(rng.randbytes(32)).decode()
         self._secret_file.write_text(secret)
-        self._logs = (folder / "endpoint-arrivals.jsonl", folder / "mortal-arrivals.jsonl")
         errors = servers.run.log / "demo-receivers.log"
-        self._steady = ReceiverProcess(self._logs[0], secret, errors)
-        self._mortal = ReceiverProcess(self._logs[1], secret, errors)
+        self._steady = ReceiverProcess(folder / "endpoint-calls.jsonl", secret, errors)
+        self._mortal = ReceiverProcess(folder / "mortal-calls.jsonl", secret, errors)
         self._rules = folder / "rules"
         self._rules.mkdir()
         self._write_rules(moved=False)
@@ -101,30 +100,18 @@ class Endpoints:
 
     def arrived(self) -> int:
         """Different messages that the endpoints accepted so far."""
-        for place, path in enumerate(self._logs):
-            if not path.exists():
-                continue
-            with open(path, "rb") as log:
-                log.seek(self._read[place])
-                text = log.read()
-            end = text.rfind(b"\n") + 1
-            self._read[place] += end
-            for line in text[:end].splitlines():
-                _, message_id, status, *_ = json.loads(line)
-                if 200 <= status < 300:
-                    self._accepted.add(message_id)
+        for place, process in enumerate((self._steady, self._mortal)):
+            calls = process.calls()
+            self._accepted.update(one.message_id for one in calls[self._read[place]:] if one.arrival is not None)
+            self._read[place] = len(calls)
         return len(self._accepted)
 
     def read(self, evidence: Evidence) -> None:
         """What the endpoints wrote down joins the evidence."""
-        for path in self._logs:
-            for name, message_id, status, fits, arrival in receiver.read_log(path):
-                self.exercised["calls"] += 1
-                self.exercised["calls that were not accepted"] += arrival is None
-                if not fits:
-                    evidence.unsigned.append(f"{name}: {message_id}")
-                if arrival is not None:
-                    evidence.arrivals.append(arrival)
+        for process in (self._steady, self._mortal):
+            add_calls(evidence, process.calls())
+            self.exercised["calls"] += len(process.calls())
+            self.exercised["calls that were not accepted"] += sum(one.arrival is None for one in process.calls())
 
     # What happens
 

@@ -1,22 +1,27 @@
 """P5, in sequence: each stream arrives as 1, 2, 3, …; a repeat is exact; a number goes to one destination.
 
 Judged by what the sellers' consumer and the sellers' endpoints wrote down, and by nothing else; where a number
-was to go is what the routers recorded.
+was to go is what the routers recorded. Endpoints wrote down what they refused too: in sequence means also that
+a number is not tried before the one before it was taken.
 """
 
 from __future__ import annotations
 
 import collections
+import hashlib
 
-from ..evidence import Arrival
+from ..evidence import Arrival, Call
 from .facts import Facts, Findings, grouped
+
+_ENDPOINT = "endpoint:"
+_OWN = "seller."
 
 
 def destination_of(arrival: Arrival) -> str:
     """The destination of the rules that this queue or endpoint is."""
-    if arrival.queue.startswith("endpoint:"):
-        return arrival.queue.removeprefix("endpoint:")
-    return "own" if arrival.queue.startswith("seller.") else "shared"
+    if arrival.queue.startswith(_ENDPOINT):
+        return arrival.queue.removeprefix(_ENDPOINT)
+    return "own" if arrival.queue.startswith(_OWN) else "shared"
 
 
 def _place(one: Arrival) -> str:
@@ -74,9 +79,73 @@ def _recorded_destinations(facts: Facts) -> Findings:
             yield f"it went to {destination_of(one)}, recorded is {wanted}", _place(one)
 
 
+def _right_place(facts: Facts) -> Findings:
+    """A place that is one seller's gets nobody else's messages, whether it took them or not."""
+    owners = facts.evidence.owners
+    came = [(one.queue, one.seller_id, one.message_id) for one in facts.evidence.arrivals]
+    came += [(_ENDPOINT + one.endpoint, one.seller_id, one.message_id) for one in facts.evidence.calls
+             if one.arrival is None and one.seller_id]
+    for place, seller_id, message_id in came:
+        owner = owners.get(place, place.removeprefix(_OWN) if place.startswith(_OWN) else seller_id)
+        if owner != seller_id:
+            yield f"it came to {owner}", f"{message_id}, {place}"
+
+
+def _across_places(facts: Facts) -> Findings:
+    """What comes after a number that an endpoint took comes later, wherever it comes."""
+    doubled = _allowed_to_double(facts)
+    first: dict[tuple, Arrival] = {}
+    for one in facts.evidence.arrivals:
+        key = (one.seller_id, one.stream, one.number)
+        if one.at_s and (key not in first or one.at_s < first[key].at_s):
+            first[key] = one
+    for (seller_id, stream, number), one in first.items():
+        before = first.get((seller_id, stream, number - 1))
+        if before is None or before.queue == one.queue or not before.queue.startswith(_ENDPOINT):
+            continue  # a queue was read at some time; when its messages came to it nobody knows
+        if one.at_s < before.at_s and not doubled & {(seller_id, stream, number), before[2:5]}:
+            yield f"it arrived before number {number - 1} was taken by {before.queue}", _place(one)
+
+
 def _signed(facts: Facts) -> Findings:
-    for one in facts.evidence.unsigned:
-        yield "its signature does not fit", one
+    for one in facts.evidence.calls:
+        if not one.signed:
+            yield "its signature does not fit", _place_of_call(one)
+
+
+def _calls_repeat_exactly(facts: Facts) -> Findings:
+    """Refused or cut or taken: a number is offered again with the same bytes, or with those it was voided by."""
+    originals = {(*stream, number): hashlib.sha256(body.encode()).hexdigest()
+                 for *stream, number, body in facts.evidence.voided}
+    offered: dict[tuple, str] = {}
+    for one in facts.evidence.calls:
+        key = (one.endpoint, one.message_id)
+        before = offered.setdefault(key, one.digest)
+        if one.digest != before and before != originals.get((one.seller_id, one.stream, one.number)):
+            yield "it was offered again with other bytes", _place_of_call(one)
+        offered[key] = one.digest
+
+
+def _calls_in_turn(facts: Facts) -> Findings:
+    """At an endpoint a number is tried when the one tried before it was taken, there or by a switch elsewhere."""
+    taken = {(*one[2:5], one.queue) for one in facts.evidence.arrivals}
+    elsewhere = collections.Counter(one[:3] for one in taken)
+    tried: dict[tuple, int] = {}
+    here: set[tuple] = set()
+    for one in facts.evidence.calls:
+        stream = (one.endpoint, one.seller_id, one.stream)
+        waiting = tried.get(stream, 0)
+        number = (one.seller_id, one.stream, waiting)
+        if 0 < waiting < one.number and elsewhere[number] == ((*number, _ENDPOINT + one.endpoint) in taken):
+            yield f"it was tried before number {waiting} was taken", _place_of_call(one)
+        if one.arrival is not None:
+            here.add((*stream, one.number))
+        if one.number >= waiting:
+            tried[stream] = 0 if (*stream, one.number) in here else one.number
+
+
+def _place_of_call(one: Call) -> str:
+    return f"{one.message_id}, {_ENDPOINT}{one.endpoint}"
 
 
 def _cancellation_after_order(facts: Facts) -> Findings:
@@ -90,4 +159,5 @@ def _cancellation_after_order(facts: Facts) -> Findings:
                    f"order {one.order_id}, {one.seller_id}/{one.stream}/{one.number}")
 
 
-RULES = (_streams, _recorded_destinations, _signed, _cancellation_after_order)
+RULES = (_streams, _recorded_destinations, _right_place, _across_places, _signed, _calls_repeat_exactly,
+         _calls_in_turn, _cancellation_after_order)
