@@ -131,7 +131,7 @@ CancellationOutcome Cancelling::cancel_whole(Known& known, const message::OrderC
     for (const auto& part : known.order->sellers) {
         for (const auto& line : part.lines) {
             if (held) {
-                let_go_.insert({part.seller_id, line.sku});
+                let_go_[cancellation.order_id].insert({part.seller_id, line.sku});
                 continue;
             }
             const auto units = release({part.seller_id, cancellation.order_id, line.line_id},
@@ -258,14 +258,15 @@ void Cancelling::write() {
     }
 }
 
-std::set<OfferKey> Cancelling::let_go() {
-    if (repeated_.empty()) return let_go_;
+std::map<OrderId, std::set<OfferKey>> Cancelling::let_go() {
+    auto offers = let_go_;
+    if (repeated_.empty()) return offers;
     Array ids;
     for (const auto& order_id : repeated_) ids.add(order_id.str());
     const auto rows = transaction_.run(query::held_by_order, {ids.str()});
-    auto offers = let_go_;
     for (std::size_t i = 0; i < rows.size(); ++i)
-        offers.insert({SellerId(std::string(rows.text(i, 0))), Sku(std::string(rows.text(i, 1)))});
+        offers[OrderId(std::string(rows.text(i, 0)))].insert(
+            {SellerId(std::string(rows.text(i, 1))), Sku(std::string(rows.text(i, 2)))});
     return offers;
 }
 

@@ -42,7 +42,7 @@ class Cancelling {
     void write();
     /// What held orders that were cancelled, now or by an earlier copy of a cancellation, kept from younger
     /// ones. Their rows stay until the fill lane has looked.
-    std::set<OfferKey> let_go();
+    std::map<OrderId, std::set<OfferKey>> let_go();
 
   private:
     struct Known {
@@ -71,7 +71,7 @@ class Cancelling {
     std::vector<Wanted> wanted_;
     std::map<OrderId, Known> known_;
     std::map<EventId, std::string> stored_answers_;
-    std::set<OfferKey> let_go_;
+    std::map<OrderId, std::set<OfferKey>> let_go_;
     std::set<OrderId> repeated_;  ///< cancelled before, and once more
 };
 

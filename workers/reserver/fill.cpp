@@ -41,7 +41,8 @@ worker::Result FillHandler::handle(std::span<const worker::Member> batch) {
         Walk walk;
         walk.doorbell = member.event.envelope.id.str();
         walk.again.insert(doorbell->positions.begin(), doorbell->positions.end());
-        for (const auto& offer : publish_again(walk.doorbell, telling)) walk.again.insert(offer);
+        forget_cancelled(walk.doorbell);
+        walk.again.merge(publish_again(walk.doorbell, telling));
         do {
             begin_again(walk);
             while (!walk.ended) fill_page(walk, telling);
@@ -50,6 +51,14 @@ worker::Result FillHandler::handle(std::span<const worker::Member> batch) {
     }
     result.outgoing = telling.take();
     return result;
+}
+
+/// The rows of a held order that was cancelled waited for this doorbell.
+void FillHandler::forget_cancelled(const std::string& doorbell) {
+    if (!doorbell.starts_with(let_go_prefix)) return;
+    session_->transaction([&](Transaction& transaction) {
+        transaction.run(query::delete_held_order, {doorbell.substr(let_go_prefix.size())});
+    });
 }
 
 /// From the oldest once more, for the offers that this is due for.
@@ -101,7 +110,7 @@ FillHandler::Page FillHandler::read_page(Transaction& transaction, const Walk& w
     return page;
 }
 
-/// In the page's order. Those that are no longer pending are left out, and wait no more.
+/// In the page's order; those that are no longer pending are left out.
 std::vector<FillHandler::Held> FillHandler::lock_held(Transaction& transaction, const Page& page) {
     auto sorted = page.orders;
     std::sort(sorted.begin(), sorted.end());
@@ -119,15 +128,10 @@ std::vector<FillHandler::Held> FillHandler::lock_held(Transaction& transaction, 
         by_id.emplace(state.order_id, std::move(held));
     }
     std::vector<Held> ordered;
-    Array gone;
     for (const auto& order_id : page.orders) {
-        if (auto found = by_id.find(order_id); found != by_id.end()) {
+        if (auto found = by_id.find(order_id); found != by_id.end())
             ordered.push_back(std::move(found->second));
-        } else {
-            gone.add(order_id.str());
-        }
     }
-    if (gone.size() > 0) transaction.run(query::delete_held_orders, {gone.str()});
     return ordered;
 }
 

@@ -46,6 +46,7 @@ class FillHandler : public worker::Handler {
     };
 
     static void begin_again(Walk& walk);
+    void forget_cancelled(const std::string& doorbell);
     std::set<OfferKey> publish_again(const std::string& doorbell, Telling& telling);
     /// One transaction: a page of held carts.
     void fill_page(Walk& walk, Telling& telling);

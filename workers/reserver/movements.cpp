@@ -334,7 +334,7 @@ void Run::give_up_claims() {
 
 /// In a statement after the positions' update, so that it sees every cart that waited for these rows.
 void Run::look_for_held() {
-    touched_.merge(cancelling_.let_go());
+    for (const auto& [order_id, offers] : cancelling_.let_go()) telling_.let_go(order_id, offers);
     if (touched_.empty()) return;
     Array sellers, skus;
     for (const auto& offer : touched_) {

@@ -123,15 +123,16 @@ inline constexpr Statement waited_for{
     "where exists (select from held_line l where l.seller_id = d.seller_id and l.sku = d.sku)"};
 
 /// What these orders wait for, or waited for until they were cancelled.
-inline constexpr Statement held_by_order{
-    "held_by_order",
-    "select l.seller_id, l.sku from unnest($1::text[]) as d (order_id) join held_line l on l.order_id = "
-    "d.order_id"};
+inline constexpr Statement held_by_order{"held_by_order",
+                                         "select l.order_id, l.seller_id, l.sku from unnest($1::text[]) as d "
+                                         "(order_id) join held_line l on l.order_id = "
+                                         "d.order_id"};
 
-/// These orders wait no more.
-inline constexpr Statement delete_held_orders{
-    "delete_held_orders",
-    "delete from held_line l using unnest($1::text[]) as d (order_id) where l.order_id = d.order_id"};
+/// An order that is not pending waits no more.
+inline constexpr Statement delete_held_order{
+    "delete_held_order",
+    "delete from held_line where order_id = $1::text and exists (select from orders o where o.order_id = "
+    "$1::text and o.state <> 'pending')"};
 
 /// Nobody waits any more for these offers in these orders.
 inline constexpr Statement delete_held{

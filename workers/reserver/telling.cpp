@@ -88,6 +88,12 @@ void Telling::shortfall(const message::StockShortfall& shortfall) {
     add(other_, worker::pack("stock", "stock.shortfall", {std::move(event)}, {}), false);
 }
 
+void Telling::let_go(const OrderId& order_id, const std::set<OfferKey>& offers) {
+    const message::StockFill doorbell{{offers.begin(), offers.end()}};
+    auto event = event_of(let_go_prefix + order_id.str(), message::type::stock_fill, doorbell);
+    add(other_, worker::pack("stock", "stock.fill", {std::move(event)}, {}), true);
+}
+
 void Telling::fill(const std::vector<OfferKey>& offers) {
     if (offers.empty()) return;
     auto event = event_of(crypto::random_id(), message::type::stock_fill, message::StockFill{offers});

@@ -1,6 +1,7 @@
 // What the reserver says: to the next workers, to whoever asked, and to outsiders where that is switched on.
 #pragma once
 
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,6 +22,9 @@ struct OrderState {
 };
 
 /// Collects one batch's messages; made anew for each run of its transaction.
+/// What the id of such a doorbell begins with.
+inline const std::string let_go_prefix = "cancelled/";
+
 class Telling {
   public:
     explicit Telling(const Config& config) : config_(&config) {}
@@ -35,6 +39,9 @@ class Telling {
     /// A position's newest version; a later call for the same position replaces an earlier one.
     void position(const message::StockChanged& changed);
     void shortfall(const message::StockShortfall& shortfall);
+    /// A held order was cancelled: rings for what it kept from younger ones. The doorbell's id names the
+    /// order.
+    void let_go(const OrderId& order_id, const std::set<OfferKey>& offers);
     /// Rings for held carts that may be filled now.
     void fill(const std::vector<OfferKey>& offers);
 
