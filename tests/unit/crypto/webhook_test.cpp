@@ -34,9 +34,24 @@ TEST_CASE("nothing else fits") {
     CHECK_FALSE(webhook_signature_fits(keys(), id, timestamp_s + 1, body, signature));
     CHECK_FALSE(webhook_signature_fits(keys(), id, timestamp_s, R"({"test": 2432232315})", signature));
     CHECK_FALSE(webhook_signature_fits({}, id, timestamp_s, body, signature));
-    for (const auto* wrong : {"", " ", "v1", "v1,", "v2,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=",
-                              "g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="})
+    for (const auto* wrong :
+         {"", " ", "   ", ",", "v1", "v1,", "v1, ", "v1 g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=",
+          "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE", "V1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=",
+          "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=,",
+          "v1a,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=",
+          "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=\n",
+          "v2,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=", "g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="})
         CHECK_FALSE(webhook_signature_fits(keys(), id, timestamp_s, body, wrong));
+}
+
+TEST_CASE("one that fits among others, and more spaces than needed") {
+    const auto fits = [](const std::string& signatures) {
+        return webhook_signature_fits(keys(), id, timestamp_s, body, signatures);
+    };
+    CHECK(fits(" " + std::string(signature)));
+    CHECK(fits(std::string(signature) + "  "));
+    CHECK(fits("v1,AAAA v1a,x  v1, " + std::string(signature) + " nonsense"));
+    CHECK_FALSE(fits("v1,AAAA v1a,x  v1,  nonsense"));
 }
 
 TEST_CASE("while a secret is rotated both sign, and either side may be first") {
@@ -56,4 +71,16 @@ TEST_CASE("secrets that are none") {
           "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLa!w", "whsec_c2hvcnQ=",
           "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw ", "whsec_====MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"})
         CHECK_FALSE(webhook_key(wrong));
+}
+
+TEST_CASE("a key has 24 to 64 bytes") {
+    const auto bytes_of = [](std::size_t letters, const char* padding) {
+        const auto key = webhook_key("whsec_" + std::string(letters, 'A') + padding);
+        return key ? key->size() : 0;
+    };
+    CHECK(bytes_of(31, "=") == 0);  // 23
+    CHECK(bytes_of(32, "") == 24);
+    CHECK(bytes_of(34, "==") == 25);
+    CHECK(bytes_of(86, "==") == 64);
+    CHECK(bytes_of(87, "=") == 0);  // 65
 }
