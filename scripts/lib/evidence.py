@@ -207,6 +207,8 @@ class Evidence:
     arrivals: list[Arrival] = dataclasses.field(default_factory=list)  # place by place, each in its order
     calls: list[Call] = dataclasses.field(default_factory=list)  # endpoint by endpoint, each in its order
     owners: dict[str, str] = dataclasses.field(default_factory=dict)  # whose a place is that is one seller's
+    # Destinations that a seller's messages may go to, "shared" alone for sellers not named; None: not asked.
+    ruled: dict[str, frozenset[str]] | None = None
     parked: list[Parked] = dataclasses.field(default_factory=list)
     parked_counted: dict[str, int] | None = None     # by reason, as the workers count; None: not asked
     queues_left: dict[str, int] = dataclasses.field(default_factory=dict)  # by queue, but parking

@@ -86,6 +86,31 @@ class CheckerTest(EnvironmentTest):
                            "UPDATE seller_message SET body = body || ' ' WHERE seller_id = 's2' AND number "
                            "= 1")
 
+    def test_a_stream_that_went_elsewhere_than_recorded(self):
+        self.assert_broken("P5", "it went to shared, recorded is own",
+                           "UPDATE seller_delivery SET destination = 'own' WHERE seller_id = 's1'")
+
+    def test_a_switch_that_was_not_followed(self):
+        self.assert_broken("P5", "it went to shared, recorded is api",
+                           "INSERT INTO seller_switch (seller_id, stream, from_number, previous, destination, decided_by, "
+                           "reason) VALUES ('s1', 'main', 2, 'shared', 'api', 'operator kim', 'it moves')")
+
+    def test_a_switch_that_is_still_to_come(self):
+        self.cursor.execute("INSERT INTO seller_switch (seller_id, stream, from_number, previous, destination, decided_by, "
+                            "reason) VALUES ('s1', 'main', 99, 'shared', 'api', 'operator kim', 'it moves')")
+        self.assertEqual([str(one) for one in self.violations()], [])
+
+    def test_a_number_that_two_places_got(self):
+        one = next(one for one in self.run_.evidence.arrivals if one.seller_id == "s1" and one.number == 2)
+        self.run_.evidence.arrivals.append(one._replace(queue="endpoint:api"))
+        doubled = ("INSERT INTO seller_switch (seller_id, stream, from_number, previous, destination, decided_by, reason, "
+                   "may_double) VALUES ('s1', 'main', 99, 'shared', 'api', 'operator kim', 'it moves', '{%s,%s}')")
+        self.cursor.execute(doubled, (2, 2))
+        self.assertEqual([str(one) for one in self.violations()], [])
+        self.cursor.execute("UPDATE seller_switch SET may_double = '{3,3}'")
+        found = [one.what for one in self.violations()]
+        self.assertIn("it arrived at sellers.00 too", found)
+
     def test_a_position_that_left_its_ledger(self):
         self.assert_broken("P3", "its ledger",
                            "UPDATE stock_position SET on_hand = on_hand + 1 WHERE sku = 'E'")

@@ -79,6 +79,15 @@ def _recorded_destinations(facts: Facts) -> Findings:
             yield f"it went to {destination_of(one)}, recorded is {wanted}", _place(one)
 
 
+def _as_ruled(facts: Facts) -> Findings:
+    """Nobody's messages go where no rule ever sent them."""
+    ruled = facts.evidence.ruled
+    for one in facts.evidence.arrivals if ruled is not None else ():
+        wanted = ruled.get(one.seller_id, ("shared",))
+        if destination_of(one) not in wanted:
+            yield f"it went to {destination_of(one)}, the rules say {' or '.join(sorted(wanted))}", _place(one)
+
+
 def _right_place(facts: Facts) -> Findings:
     """A place that is one seller's gets nobody else's messages, whether it took them or not."""
     owners = facts.evidence.owners
@@ -159,5 +168,5 @@ def _cancellation_after_order(facts: Facts) -> Findings:
                    f"order {one.order_id}, {one.seller_id}/{one.stream}/{one.number}")
 
 
-RULES = (_streams, _recorded_destinations, _right_place, _across_places, _signed, _calls_repeat_exactly,
-         _calls_in_turn, _cancellation_after_order)
+RULES = (_streams, _recorded_destinations, _as_ruled, _right_place, _across_places, _signed,
+         _calls_repeat_exactly, _calls_in_turn, _cancellation_after_order)

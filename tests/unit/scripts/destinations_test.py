@@ -116,6 +116,14 @@ class Endpoint(DestinationsTest):
         self.evidence.destinations["s1", "main"] = "shared"
         self.assert_broken("it went to api, recorded is shared")
 
+    def test_what_no_rule_says(self):
+        self.evidence.ruled = {"s1": frozenset({"api"})}
+        self.assert_honest()
+        self.evidence.ruled = {"s1": frozenset({"api"}), "s2": frozenset({"own"})}
+        self.assert_broken("it went to shared, the rules say own")
+        self.evidence.ruled = {"s2": frozenset({"shared"})}
+        self.assert_broken("it went to api, the rules say shared")
+
     def void(self, number: int) -> None:
         """An operator's, after a refusal: the number is taken with other bytes."""
         index, digest = self.index(number), hashlib.sha256(b"what it was voided by").hexdigest()
