@@ -39,6 +39,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Iterator, Sequence
 
+from . import processes
 from .console import Trouble
 from .evidence import Call
 from .sellers import read_arrival
@@ -219,10 +220,12 @@ class ReceiverProcess:
     """The receiver as a child process, which can die and return on its port."""
 
     def __init__(self, log: Path, secret: str, errors: Path, tls: tuple[Path, Path] | None = None,
-                 more_secrets: Sequence[str] = ()):
-        """`tls`: files of a certificate for localhost and its key; a signature of any secret fits."""
+                 more_secrets: Sequence[str] = (), port: int = 0, mark: Path | None = None):
+        """`tls`: files of a certificate for localhost and its key. A signature of any secret fits. Port 0: any.
+        `mark`: the run directory whose leftovers it belongs to if this command is killed."""
         self.log, self._secrets, self._errors, self._tls = log, [secret, *more_secrets], errors, tls
-        self.port = 0
+        self._environment = {**os.environ, **({processes.MARK: str(mark)} if mark else {})}
+        self.port = port
         self._process: subprocess.Popen | None = None
         self._calls: list[Call] = []
         self._read_to = 0
@@ -242,7 +245,8 @@ class ReceiverProcess:
         with open(self._errors, "ab") as errors:
             self._process = subprocess.Popen(
                 argv + (["--tls", *map(str, self._tls)] if self._tls else []),
-                stdout=subprocess.PIPE, stderr=errors, text=True, cwd=Path(__file__).parents[1])
+                stdout=subprocess.PIPE, stderr=errors, text=True, cwd=Path(__file__).parents[1],
+                env=self._environment)
         said = self._process.stdout.readline()
         if not said:
             raise Trouble("the receiver of sellers' endpoints did not start", f"read {self._errors}")
@@ -297,8 +301,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Takes sellers' webhooks and writes down what came of each.")
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--log", type=Path, required=True)
-    parser.add_argument("--secret", action="append", required=True, help="may be repeated: any of them will do")
-    parser.add_argument("--tls", nargs=2, metavar=("CERTIFICATE", "KEY"), help="PEM files; without them plain HTTP")
+    parser.add_argument("--secret", action="append", required=True, help="may be repeated: any will do")
+    parser.add_argument("--tls", nargs=2, metavar=("CERTIFICATE", "KEY"),
+                        help="PEM files; without them plain HTTP")
     options = parser.parse_args()
     tls = None
     if options.tls:

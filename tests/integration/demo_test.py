@@ -51,6 +51,24 @@ class DemoTest(unittest.TestCase):
         self.assertGreater(counts["cancellations"]["sellers told, some units"], 0)
         self.assertEqual(processes.marked(self.run_directory), [], "it left processes running")
 
+    def test_endpoints(self):
+        """Every seller beside the shared queues has its story, and every part of it happened."""
+        result, summary = self.demo("--carts", "600", "--seed", "5")
+        told = {what: text for what, _, text in summary["told"]}
+        for what, said in (("a queue of its own", "in seller.seller-"), ("busy for a while", "503 three times"),
+                           ("slow for a while", "answered too late twice"), ("dead and back", "nobody listened for"),
+                           ("gone for a while", "until it was resumed by command"),
+                           ("refused for good", "was voided by command"),
+                           ("moved by changed rules", "to its endpoint"),
+                           ("rules changed", "refused by 4 replicas")):
+            self.assertIn(said, told.get(what, ""), what)
+            self.assertIn(told[what], result.stdout)
+        counts = summary["counts"]["endpoints"]
+        self.assertEqual(counts["messages that were voided"], 1)
+        self.assertEqual(counts["streams that were switched"], 1)
+        self.assertGreaterEqual(counts["calls that did not take the message"], 5)
+        self.assertEqual(counts["calls whose signature fits"], counts["calls"])
+
     def test_real_orders(self):
         self.write("order_items", ("order_id", "order_item_id", "product_id", "seller_id", "price"), ITEMS)
         self.write("products", ("product_id", "product_category_name"),
@@ -61,6 +79,7 @@ class DemoTest(unittest.TestCase):
         self.assertEqual(summary["counts"]["carts"]["rejected"], 0)
         self.assertEqual(summary["counts"]["rejections"], {})
         self.assertEqual(summary["counts"]["stock"]["prices changed"], 1)
+        self.assertIn("a queue of its own", [what for what, *_ in summary["told"]])
 
     def write(self, name: str, columns: tuple, rows: list[tuple]) -> None:
         with open(self.folder / f"{name}.csv", "w", newline="", encoding="utf-8") as file:

@@ -3,13 +3,12 @@
 One has a queue of its own, the others HTTP endpoints: one is busy for a while, one slow, one dies and returns,
 one says that it is gone and is resumed by command, one refuses a message for good, which is voided by command,
 and one is moved from the shared queues to an endpoint by a rule that changes in the middle, after a rule file
-that nobody can read.
+that nobody can read. What came of it is told by `story`, from what the endpoints wrote down.
 """
 
 from __future__ import annotations
 
 import base64
-import collections
 import json
 import random
 import time
@@ -22,36 +21,46 @@ from ..evidence import Evidence, add_calls
 from ..fleet import Fleet, with_rules
 from ..receiver import ReceiverProcess
 from ..servers import Servers
+from .story import Happened, waits
 
-_ROLES = ("own", "busy", "slow", "gone", "picky", "mortal", "moved")
+ROLES = ("own", "busy", "slow", "mortal", "gone", "picky", "moved")
+RETRY_AFTER_S = 1
+STALL_S = 3
+TOTAL_TIMEOUT_S = 2
 _OWN_QUEUE_ARGUMENTS = {"x-queue-type": "quorum", "x-delivery-limit": 1_000_000_000}
-
+_BROKEN_RULES = "deliveries: [{name: nonsense, to: nowhere}]\nstreams: &anchor []\n"
 _REFUSED_WITHIN_S = 5
+_MISSED_WITHIN_S = 3  # a seller without orders would not be missed at all
 
 
 class Endpoints:
     """Rules, receivers and what happens to them. Everything it starts is stopped by `close`."""
 
-    def __init__(self, servers: Servers, fleet: Fleet, folder: Path, candidates: list[str], seed: int, preset: str):
+    def __init__(self, servers: Servers, fleet: Fleet, folder: Path, candidates: list[str], seed: int,
+                 preset: str):
         self._servers, self._fleet, self._preset = servers, fleet, preset
         rng = random.Random(f"{seed}/endpoints")
-        chosen = rng.sample(candidates, min(len(_ROLES), len(candidates)))
-        nobody = [f"nobody-{role}" for role in _ROLES[len(chosen):]]  # in a small world some roles are not played
-        self.sellers = dict(zip(_ROLES, chosen + nobody))
+        chosen = rng.sample(candidates, min(len(ROLES), len(candidates)))
+        nobody = [f"nobody-{role}" for role in ROLES[len(chosen):]]  # in a small world some roles are not played
+        self.sellers = dict(zip(ROLES, chosen + nobody))
         self._secret_file = folder / "webhook-secret"
         secret = "whsec_" + base64.b64encode(rng.randbytes(32)).decode()
         self._secret_file.write_text(secret)
         errors = servers.run.log / "demo-receivers.log"
-        self._steady = ReceiverProcess(folder / "endpoint-calls.jsonl", secret, errors)
-        self._mortal = ReceiverProcess(folder / "mortal-calls.jsonl", secret, errors)
+        mark = servers.run.path
+        self._steady = ReceiverProcess(folder / "endpoint-calls.jsonl", secret, errors, mark=mark)
+        self._mortal = ReceiverProcess(folder / "mortal-calls.jsonl", secret, errors, mark=mark)
         self._rules = folder / "rules"
         self._rules.mkdir()
         self._write_rules(moved=False)
         self.config = folder / "cartwright.yaml"
         self.config.write_text(with_rules(self._rules))
-        self.exercised: collections.Counter = collections.Counter()
+        self.happened = Happened()
+        self.troubles: list[str] = []
         self._read = [0, 0]
         self._accepted: set[str] = set()
+        self._finished_at: float | None = None
+        self._person_is_there = False
 
     def close(self) -> None:
         self._steady.stop()
@@ -69,34 +78,35 @@ class Endpoints:
 
     def plan(self, flow) -> None:
         """What happens when which share of the carts is out."""
-        steady, mortal = self._steady, self._mortal
-        flow.at(0.10, lambda: self._behave("busy", "endpoints that were busy for a while", status=503, retry_after=1))
-        flow.at(0.15, lambda: self._behave("slow", "endpoints that were slow for a while", stall_s=3))
-        flow.at(0.20, lambda: self._count("endpoints that died and returned", mortal.kill))
-        flow.at(0.25, lambda: self._behave("gone", "endpoints that said they were gone", status=410))
-        flow.at(0.30, lambda: self._behave("picky", "endpoints that refused a message for good", status=422))
-        flow.at(0.40, lambda: steady.behave("busy"))
-        flow.at(0.45, self._break_rules)
+        behave, mortal = self._steady.behave, self._mortal
+        flow.at(0.10, lambda: behave("busy", status=503, retry_after=RETRY_AFTER_S, times=3))
+        flow.at(0.15, lambda: behave("slow", stall_s=STALL_S, times=2))
+        flow.at(0.20, self._die)
+        flow.at(0.25, lambda: behave("gone", status=410, times=1))
+        flow.at(0.30, lambda: behave("picky", status=422, times=1))
+        flow.at(0.45, lambda: (self._rules / "99-broken.yaml").write_text(_BROKEN_RULES))
         flow.at(0.50, self._change_rules)
-        flow.at(0.55, lambda: steady.behave("slow"))
-        flow.at(0.60, mortal.start)
-        flow.at(0.70, self._mend)
+        flow.at(0.60, lambda: mortal.running() or self._held_for("mortal") and self._return())
+        flow.at(0.70, self._person_comes)
 
     def finish(self) -> None:
-        """Whatever still stands in the way of somebody's messages is mended."""
-        if not self._mortal.running():
-            self._mortal.start()
-        for role in ("busy", "slow"):
-            self._steady.behave(role)
-        self._mend()
+        """All carts are out; from now on `tend` is called again and again."""
+        self._finished_at = time.monotonic()
+        self._person_is_there = True
 
-    def held(self) -> bool:
-        """Resumes who waits for a person once more; True while somebody is still behind."""
-        behind = self._listed("list", "--json")
-        for stream in behind:
-            if stream["until_resumed"]:
-                self._command("stream", "resume", stream["seller"])
-        return bool(behind)
+    def tend(self) -> None:
+        """What a person does: starts who died, resumes who was gone, voids what is refused for good."""
+        if not self._person_is_there:
+            return
+        happened = self.happened
+        if self._finished_at and not self._mortal.running() and (
+                self._held_for("mortal") or time.monotonic() - self._finished_at > _MISSED_WITHIN_S):
+            self._return()
+        if not happened.resumed and self._was_answered("gone", 410) and self._held_for("gone") == "gone":
+            self._command("stream", "resume", self.sellers["gone"])
+            happened.resumed = True
+        if not happened.voided and self._was_answered("picky", 422):
+            self._void()
 
     def arrived(self) -> int:
         """Different messages that the endpoints accepted so far."""
@@ -107,60 +117,62 @@ class Endpoints:
         return len(self._accepted)
 
     def read(self, evidence: Evidence) -> None:
-        """What the endpoints wrote down joins the evidence."""
+        """What the endpoints wrote down joins the evidence, and what the rules want."""
         for process in (self._steady, self._mortal):
             add_calls(evidence, process.calls())
-            self.exercised["calls"] += len(process.calls())
-            self.exercised["calls that were not accepted"] += sum(one.arrival is None for one in process.calls())
+        again = waits([one for one in self._steady.calls() if one.endpoint == "busy"])
+        if again and min(again) < RETRY_AFTER_S:
+            self.troubles.append(f"an endpoint that said Retry-After: {RETRY_AFTER_S} was called again "
+                                 f"{min(again):.2f} s later")
+        evidence.owners = {f"endpoint:{role}": self.sellers[role] for role in ROLES[1:]}
+        evidence.ruled = {self.sellers[role]: frozenset({role}) for role in ROLES}
+        evidence.ruled[self.sellers["moved"]] = frozenset({"shared", "moved"})
 
     # What happens
 
-    def _behave(self, role: str, what: str, **behaviour) -> None:
-        self._steady.behave(role, **behaviour)
-        self.exercised[what] += 1
+    def _die(self) -> None:
+        self._mortal.kill()
+        self.happened.died_at = time.monotonic()
 
-    def _count(self, what: str, action) -> None:
-        action()
-        self.exercised[what] += 1
+    def _return(self) -> None:
+        self._mortal.start()
+        self.happened.returned_at = time.monotonic()
 
-    def _break_rules(self) -> None:
-        """A file that can't be read comes and goes; the fleet keeps the rules that it has."""
-        broken = self._rules / "99-broken.yaml"
-        broken.write_text("deliveries: [{name: nonsense, to: nowhere}]\nstreams: &anchor []\n")
+    def _person_comes(self) -> None:
+        self._person_is_there = True
+        self.tend()
 
     def _change_rules(self) -> None:
         """Once everybody has refused the broken ones."""
         deadline = time.monotonic() + _REFUSED_WITHIN_S
         workers = [*self._fleet.named("router"), *self._fleet.named("splitter")]
-        while (refused := sum(worker.metrics().total("cartwright_rules_refused_total") > 0 for worker in workers)) \
-                < len(workers) and time.monotonic() < deadline:
+        while True:
+            refused = sum(one.metrics().total("cartwright_rules_refused_total") > 0 for one in workers)
+            if refused == len(workers) or time.monotonic() > deadline:
+                break
             time.sleep(0.02)
-        self.exercised["replicas that refused a broken rule file"] = refused
+        if refused < len(workers):
+            self.troubles.append(f"a broken rule file was refused by {refused} of {len(workers)} replicas")
+        self.happened.refused_by = refused
         (self._rules / "99-broken.yaml").unlink()
         self._write_rules(moved=True)
-        self.exercised["rules changed in the middle"] += 1
 
-    def _mend(self) -> None:
-        """What a person does: who is gone is back and resumed, what is refused for good is voided."""
-        self._steady.behave("gone")
-        gone, picky = self.sellers["gone"], self.sellers["picky"]
-        if self._held_for(gone) == "gone":
-            self._command("stream", "resume", gone)
-            self.exercised["streams resumed by command"] += 1
-        for stream in self._listed("list", "--json", "--seller", picky):
+    def _void(self) -> None:
+        seller_id = self.sellers["picky"]
+        for stream in self._listed(seller_id):
             if stream["held_for"] == "refused":
-                self._command("stream", "void", picky, stream["stream"], str(stream["delivered"] + 1), "--by",
-                              "the demonstration", "--reason", "its endpoint will never take it")
-                self.exercised["messages voided by command"] += 1
-        self._steady.behave("picky")
-        if self._held_for(picky) == "refused":
-            self._command("stream", "resume", picky)
+                self._command("stream", "void", seller_id, stream["stream"], str(stream["delivered"] + 1),
+                              "--by", "the demonstration", "--reason", "its endpoint will never take it")
+                self.happened.voided = True
 
-    def _held_for(self, seller_id: str) -> str:
-        return next((stream["held_for"] for stream in self._listed("list", "--json", "--seller", seller_id)), "")
+    def _was_answered(self, role: str, status: int) -> bool:
+        return any(call.endpoint == role and call.status == status for call in self._steady.calls())
 
-    def _listed(self, *arguments: str) -> list[dict]:
-        return json.loads(self._command("stream", *arguments))
+    def _held_for(self, role: str) -> str:
+        return next((stream["held_for"] for stream in self._listed(self.sellers[role])), "")
+
+    def _listed(self, seller_id: str) -> list[dict]:
+        return json.loads(self._command("stream", "list", "--json", "--seller", seller_id))
 
     def _command(self, *arguments: str) -> str:
         return operator_command.cartwright(self._servers, *arguments, preset=self._preset)
@@ -168,23 +180,15 @@ class Endpoints:
     def _write_rules(self, moved: bool) -> None:
         """As a whole: written beside and renamed."""
         destinations, deliveries = {}, [{"name": "own", "match": {"seller": self.sellers["own"]}, "to": "own"}]
-        for role in _ROLES[1:]:
+        for role in ROLES[1:]:
             if role == "moved" and not moved:
                 continue
             process = self._mortal if role == "mortal" else self._steady
             destinations[role] = {"url": process.url(role), "secrets": [f"file:{self._secret_file}"],
-                                  "private_addresses": True, "connect_timeout_ms": 1000, "total_timeout_ms": 2000}
+                                  "private_addresses": True, "connect_timeout_ms": 1000,
+                                  "total_timeout_ms": TOTAL_TIMEOUT_S * 1000}
             deliveries.append({"name": role, "match": {"seller": self.sellers[role]}, "to": role})
         fresh = self._rules / ".10-endpoints.yaml"
-        fresh.write_text(json.dumps({"destinations": destinations, "deliveries": deliveries}, indent=1))  # JSON is YAML
+        content = {"destinations": destinations, "deliveries": deliveries}
+        fresh.write_text(json.dumps(content, indent=1))  # JSON is YAML
         fresh.rename(self._rules / "10-endpoints.yaml")
-
-
-def wait_until_delivered(endpoints: Endpoints, timeout_s: float) -> str:
-    """Until nobody is behind; else what is wrong."""
-    deadline = time.monotonic() + timeout_s
-    while endpoints.held():
-        if time.monotonic() > deadline:
-            return "some streams are still behind: cartwright stream list"
-        time.sleep(0.2)
-    return ""

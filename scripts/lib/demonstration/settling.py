@@ -44,6 +44,7 @@ class Settling:
         settled_since = None
         while True:
             self._stage.hear()
+            self._endpoints.tend()
             missing = self._missing()
             now = time.monotonic()
             if not missing:

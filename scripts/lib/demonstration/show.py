@@ -13,7 +13,7 @@ import random
 import shutil
 import time
 from pathlib import Path
-from typing import Callable, Iterator
+from typing import Callable, Iterable
 
 from .. import journal, operator_command, replies, sellers
 from ..checker import check
@@ -33,6 +33,7 @@ from .flow import SHIP_PERCENT, Flow
 from .replay import OlistFlow, withhold
 from .scenes import ALL, Corrected, Scene
 from .settling import Settling
+from .story import story
 from .stage import BULK_ANSWERS, SELLER_ANSWERS, Stage, declare_answer_queues
 from .summary import render, summarise
 
@@ -87,7 +88,8 @@ class Show:
                 self._read()
                 violations = check(self._evidence)
                 self._times["checking_s"] = time.monotonic() - began
-            summary = summarise(self._evidence, violations, stage.exercised, self._facts(plan, stage))
+            told = story(self._endpoints.sellers, self._evidence, self._endpoints.happened)
+            summary = summarise(self._evidence, violations, stage.exercised, self._facts(plan, stage), told)
         return self._conclude(summary)
 
     # Before the first cart
@@ -107,7 +109,7 @@ class Show:
                     count, scenes, Corrected(world, 1, rng),
                     lambda stage, catalogue: Flow(stage, world, generator.carts(count), count, options.seed,
                                                   catalogue, hot=offers),
-                    Expectation(), _busy_sellers([offer.seller_id for offer in offers]))
+                    Expectation(), _busy_sellers(dict.fromkeys(offer.seller_id for offer in offers)))
 
     def _plan_of_real_orders(self, rng: random.Random) -> Plan:
         options = self._options
@@ -134,7 +136,8 @@ class Show:
                     lambda stage, catalogue: OlistFlow(stage, world, iter(carts), len(carts), options.seed,
                                                        catalogue, late),
                     Expectation(frozenset({"ready", "cancelled"}), codes=frozenset()),
-                    _busy_sellers([line["seller_id"] for cart in carts for line in cart["lines"]]))
+                    _busy_sellers(seller_id for seller_id, _ in collections.Counter(
+                        line["seller_id"] for cart in carts for line in cart["lines"]).most_common()))
 
     def _open(self, stack: contextlib.ExitStack, plan: Plan) -> None:
         """Servers with schema, topology and catalogue, then the workers."""
@@ -150,8 +153,8 @@ class Show:
             with contextlib.closing(connect_catalogue(self._servers.urls["MARIADB_ADMIN_URL"])) as catalogue:
                 plan.world.write_catalogue(catalogue)
             plan.world.save(self._folder / "world.json")
-        self._endpoints = Endpoints(self._servers, self._fleet, self._folder, plan.endpoint_sellers, self._options.seed,
-                                    self._options.preset)
+        self._endpoints = Endpoints(self._servers, self._fleet, self._folder, plan.endpoint_sellers,
+                                    self._options.seed, self._options.preset)
         stack.callback(self._endpoints.close)
         self._endpoints.declare_own_queue()
         self._fleet.config = self._endpoints.config
@@ -324,7 +327,7 @@ class Show:
                              *replies.read_log(folder / "seller-answers.jsonl")]
         evidence.arrivals += sellers.read_log(folder / "arrivals.jsonl")
         self._endpoints.read(evidence)
-        stage.exercised.update({f"endpoints: {name}": count for name, count in self._endpoints.exercised.items()})
+        self._troubles += self._endpoints.troubles
 
     # The verdict
 
@@ -357,10 +360,11 @@ class Show:
         return 0 if summary["held"] else 1
 
 
-def _busy_sellers(seller_ids: list[str]) -> list[str]:
-    """Sellers with enough orders for something to happen to them, and neither the very first nor all of them."""
-    ranked = [seller_id for seller_id, _ in collections.Counter(seller_ids).most_common(60)]
-    return ranked[min(5, len(ranked) // 2):45]
+def _busy_sellers(by_demand: Iterable[str]) -> list[str]:
+    """Sellers with enough orders for something to happen, and neither the very first nor all of them."""
+    ranked = list(by_demand)
+    skipped = min(8, len(ranked) // 2)
+    return ranked[skipped:skipped + 30]
 
 
 def _patiently(action: Callable[[], object]) -> None:

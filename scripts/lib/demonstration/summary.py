@@ -8,22 +8,25 @@ from typing import Iterable
 from ..checker import PROMISES, Violation
 from ..console import duration, paint
 from ..evidence import Evidence
+from .story import Line
 
 _VIOLATIONS_SHOWN_MAX = 8
 _COLUMN = 42
 
 
 def summarise(evidence: Evidence, violations: list[Violation], exercised: collections.Counter,
-              facts: dict) -> dict:
-    """Everything countable about a run. `facts` holds what the rows do not say: durations, made-up things."""
+              facts: dict, told: list[Line]) -> dict:
+    """Everything countable about a run. `facts` holds what the rows do not say: durations, made-up things;
+    `told` what happened to sellers beside the shared queues."""
     return {"held": not violations,
             "promises": {name: _promise(name, violations) for name in PROMISES},
             "run": facts,
             "counts": {"carts": _carts(evidence, exercised), "rejections": _rejections(evidence),
                        "held": _held(evidence), "sellers": _sellers(evidence),
-                       "endpoints": _endpoints(evidence, exercised),
+                       "endpoints": _endpoints(evidence),
                        "cancellations": _cancellations(evidence, exercised),
-                       "stock": _stock(evidence, exercised), "parked": _parked(evidence, exercised)}}
+                       "stock": _stock(evidence, exercised), "parked": _parked(evidence, exercised)},
+            "told": told}
 
 
 def render(summary: dict) -> Iterable[str]:
@@ -35,7 +38,7 @@ def render(summary: dict) -> Iterable[str]:
     for title, key in (("Carts", "carts"), ("Rejected, and why (a cart may have several reasons)",
                                             "rejections"),
                        ("Held", "held"), ("To the sellers", "sellers"),
-                       ("Beside the shared queues: endpoints, rules, commands", "endpoints"),
+                       ("To endpoints and own queues", "endpoints"),
                        ("Cancellations", "cancellations"),
                        ("Stock", "stock"), ("Parked, and why", "parked")):
         if counts[key]:
@@ -43,6 +46,9 @@ def render(summary: dict) -> Iterable[str]:
             yield paint("bold", title)
             for name, value in counts[key].items():
                 yield f"  {name.ljust(_COLUMN)} {_number(value):>12}"
+            if key == "endpoints":
+                yield from (f"  {what.ljust(24)}{_short(seller_id).ljust(13)}{text}"
+                            for what, seller_id, text in summary["told"])
     yield ""
     yield paint("bold", "Promises")
     for name, promise in summary["promises"].items():
@@ -73,7 +79,7 @@ _CHECKED = {
     "P2": "every cart has one outcome, repeats the same answer, every movement acted once",
     "P3": "every position is the sum of its ledger rows, versions without a gap",
     "P4": "every line in one seller order, of the right seller, with all its units",
-    "P5": "every stream arrived as 1, 2, 3, … (from what the sellers wrote down alone)",
+    "P5": "every stream arrived as 1, 2, 3, … wherever it went (from what the sellers wrote down alone)",
     "P7": "what failed is parked whole with its reason, counted; one was corrected and replayed",
 }
 
@@ -128,13 +134,16 @@ def _sellers(evidence: Evidence) -> dict:
             "lines from 2 or more warehouses": spilled, "orders from 2 or more warehouses": spread}
 
 
-def _endpoints(evidence: Evidence, exercised: collections.Counter) -> dict:
-    accepted = {one.message_id for one in evidence.arrivals if one.queue.startswith("endpoint:")}
+def _endpoints(evidence: Evidence) -> dict:
+    accepted = {one.message_id for one in evidence.calls if one.arrival is not None}
     own = {one.message_id for one in evidence.arrivals if one.queue.startswith("seller.")}
-    happened = {name.removeprefix("endpoints: "): count for name, count in exercised.items()
-                if name.startswith("endpoints: ")}
-    return _nonzero({"messages that endpoints accepted": len(accepted), "messages in a queue of one seller's own":
-                     len(own), "streams that were switched": len({one[:2] for one in evidence.switches}), **happened})
+    return _nonzero({
+        "messages that endpoints took": len(accepted), "calls": len(evidence.calls),
+        "calls whose signature fits": sum(one.signed for one in evidence.calls),
+        "calls that did not take the message": sum(one.arrival is None for one in evidence.calls),
+        "messages in a queue of one seller's own": len(own),
+        "streams that were switched": len({one[:2] for one in evidence.switches}),
+        "messages that were voided": len(evidence.voided)})
 
 
 def _cancellations(evidence: Evidence, exercised: collections.Counter) -> dict:
@@ -168,6 +177,10 @@ def _stock(evidence: Evidence, exercised: collections.Counter) -> dict:
 def _parked(evidence: Evidence, exercised: collections.Counter) -> dict:
     reasons = collections.Counter(parked.reason for parked in evidence.parked)
     return {**dict(reasons.most_common()), "corrected and replayed": exercised["corrected and replayed"]}
+
+
+def _short(seller_id: str) -> str:
+    return seller_id if len(seller_id) <= 11 else seller_id[:10] + "…"
 
 
 def _nonzero(counts: dict) -> dict:
