@@ -1,5 +1,6 @@
 """Destinations of every kind, on the whole fleet: endpoints that do what endpoints do, rules that change, commands."""
 
+import base64
 import random
 import subprocess
 import unittest
@@ -47,6 +48,16 @@ class MisbehavingTest(EndpointTest):
     def test_it_is_busy_and_says_for_how_long(self):
         self.misbehave(status=503, retry_after=1)
 
+    def test_it_is_not_called_again_before_the_time_that_it_said(self):
+        self.receiver.behave("api", status=429, retry_after=2, times=2)
+        self.trade(5)
+        self.wait_delivered("s1", 5)
+        calls = self.calls_of("api")
+        self.assertEqual([429, 429, 204, 204, 204, 204, 204], [call.status for call in calls])
+        for before, after in zip(calls[:2], calls[1:]):
+            self.assertGreaterEqual(after.at_s - before.at_s, 2)
+        self.assert_promises()
+
     def test_it_refuses_for_good(self):
         self.misbehave(status=422)
 
@@ -55,6 +66,15 @@ class MisbehavingTest(EndpointTest):
 
     def test_it_is_cut_in_the_middle_of_its_answer(self):
         self.misbehave(cut=True)
+
+    def test_its_answer_is_lost(self):
+        """It took the message and nobody knows: it gets an exact repeat, signed anew."""
+        self.receiver.behave("api", lose=True, times=3)
+        self.trade(5)
+        self.wait_delivered("s1", 5)
+        self.assertEqual([1, 1, 1, 1, 2, 3, 4, 5], self.accepted("api"))
+        self.assertEqual(1, len({call.digest for call in self.calls_of("api")[:4]}))
+        self.assert_promises()
 
     def test_it_redirects(self):
         self.misbehave(redirect="http://127.0.0.1:1/other")
@@ -121,6 +141,58 @@ class MisbehavingTest(EndpointTest):
         self.assert_promises()
 
 
+class RotationTest(EndpointTest):
+    """The receiver is the seller, who knows one secret at a time; the rules sign with one or two."""
+
+    def setUp(self):
+        super().setUp()
+        self.new = self.folder / "new"
+        self.new.write_text("whsec_" + base64.b64encode(b"n" * 32).decode())
+        self.old = self.folder / "secret"
+
+    def sign_with(self, *secrets) -> None:
+        """Returns when every router does."""
+        self.rules(s1="api", more={"api": {"secrets": [f"file:{secret}" for secret in secrets]}})
+        routers = self.fleet.named("router")
+        if routers:
+            self.loaded += 1
+            wait_for(lambda: all(worker.metrics().total("cartwright_rules_loaded_total") == self.loaded
+                                 for worker in routers), what="the rules to be taken up")
+        else:
+            self.fleet.start_all(WORKERS)
+            self.loaded = 1
+            self.sell("s1", "A", 10)
+
+    def test_a_secret_changes_step_by_step(self):
+        self.sign_with(self.old)
+        self.cart("o1", [("1", "A", 1)])
+        self.wait_delivered("s1", 1)
+        self.sign_with(self.new, self.old)
+        self.cart("o2", [("1", "A", 1)])
+        self.wait_delivered("s1", 2)
+        self.receiver.stop()
+        self.receiver = ReceiverProcess(self.folder / "arrivals.jsonl", self.new.read_text(), self.folder / "errors.log",
+                                        port=self.receiver.port)
+        self.addCleanup(self.receiver.stop)
+        self.cart("o3", [("1", "A", 1)])
+        self.wait_delivered("s1", 3)
+        self.sign_with(self.new)
+        self.cart("o4", [("1", "A", 1)])
+        self.wait_delivered("s1", 4)
+        self.assertEqual([1, 2, 3, 4], self.accepted("api"))
+        self.assert_promises()
+
+    def test_a_secret_that_the_seller_does_not_know_yet(self):
+        self.sign_with(self.new)
+        self.cart("o1", [("1", "A", 1)])
+        self.wait_held("s1", "failing")
+        self.assertEqual([], self.accepted("api"))
+        self.assertEqual({401}, {call.status for call in self.calls_of("api")})
+        self.sign_with(self.old)
+        self.wait_delivered("s1", 1)
+        self.assertIn("its signature does not fit", "".join(self.market.violations()))
+
+
 class CertificateTest(EndpointTest):
     def test_only_a_certificate_that_is_trusted_gets_messages(self):
         certificate, key = self.folder / "certificate.pem", self.folder / "key.pem"
@@ -160,8 +232,8 @@ class ChangingTest(EndpointTest):
         for round_ in range(12):
             self.trade(60, f"o{round_}-")
             if round_ % 4 == 3:
-                refused = self.refused()
                 self.write_rules("20-broken.yaml", "deliveries: [{name: x, to: nowhere}]\n&")
+                refused = self.refused()
                 wait_for(lambda: self.refused() > refused, what="the broken rules to be refused")
             elif round_ % 4 == 0:
                 (self.folder / "rules/20-broken.yaml").unlink(missing_ok=True)
