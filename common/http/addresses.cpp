@@ -55,8 +55,8 @@ bool is_private_v6(const std::array<std::uint8_t, 16>& bytes) {
     if ((bytes[0] & 0xe0U) != 0x20U) return true;
     if (bytes[0] == 0x20 && bytes[1] == 0x02) return is_private_v4(number_at(bytes, 2));  // 6to4
     const auto head = number_at(bytes, 0);
-    return head == 0x20010000 || head == 0x20010db8 || (head & 0xfffffff0U) == 0x20010010 ||
-           (head & 0xfffffff0U) == 0x20010020 || (head >> 12U) == 0x3fff0;
+    const bool protocols = (head & 0xfffffe00U) == 0x20010000;  // 2001::/23: Teredo, benchmarks, identifiers
+    return protocols || head == 0x20010db8 || (head >> 12U) == 0x3fff0;
 }
 
 }  // namespace

@@ -1,7 +1,9 @@
 #include "common/http/caller.hpp"
 
+#include <arpa/inet.h>
 #include <curl/curl.h>
 #include <fmt/format.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -12,14 +14,18 @@
 #include <utility>
 
 #include "common/http/addresses.hpp"
+#include "common/http/caller_text.hpp"
 #include "common/outcome/trouble.hpp"
 
 namespace cartwright::http {
 namespace {
 
 constexpr std::size_t header_bytes_max = 65'536;
-constexpr std::size_t shown_bytes_max = 200;
+constexpr std::size_t shown_bytes_max = 200, host_bytes_max = 100;
+constexpr std::size_t character_bytes_max = 4;
 constexpr std::size_t idle_handles_max = 1'000;
+constexpr curl_off_t retry_after_s_max = 86'400;  // a server may name any number
+constexpr long authorities_kept_s = 60;           // a changed file of them counts after that
 
 struct FreeList {
     void operator()(curl_slist* list) const { curl_slist_free_all(list); }
@@ -31,16 +37,18 @@ struct Underway {
     Call call;
     std::unique_ptr<curl_slist, FreeList> headers;
     std::array<char, CURL_ERROR_SIZE> error{};
-    std::string shown;  ///< the answer's first bytes
+    std::string shown;  ///< the answer's first bytes, and enough more to see where a character ends
     std::size_t header_bytes = 0, body_bytes = 0;
-    bool cut_off = false;  ///< by us: the body is longer than allowed
-    bool private_address = false;
+    bool cut_off = false;          ///< by us: the body is longer than allowed
+    bool connected = false;        ///< and trusted: the request is sent from then on
+    bool private_address = false;  ///< one was refused
 };
 
 std::size_t take_body(char* bytes, std::size_t, std::size_t length, void* user) {
     auto& underway = *static_cast<Underway*>(user);
     underway.body_bytes += length;
-    underway.shown.append(bytes, std::min(length, shown_bytes_max - underway.shown.size()));
+    const auto room = shown_bytes_max + character_bytes_max - underway.shown.size();
+    underway.shown.append(bytes, std::min(length, room));
     if (underway.body_bytes <= underway.call.answer_bytes_max) return length;
     underway.cut_off = true;
     return 0;
@@ -63,11 +71,26 @@ curl_socket_t open_socket(void* user, curlsocktype, curl_sockaddr* address) {
     return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
 }
 
-/// What came from outside, as it may stand in a log.
-std::string printable(std::string_view text) {
-    std::string result;
-    for (const char c : text) result += c >= 0x20 && c < 0x7f ? c : '?';
-    return result;
+bool is_private_text(const char* address) {
+    sockaddr_in v4{};
+    v4.sin_family = AF_INET;
+    if (inet_pton(AF_INET, address, &v4.sin_addr) == 1) return is_private(reinterpret_cast<sockaddr&>(v4));
+    sockaddr_in6 v6{};
+    v6.sin6_family = AF_INET6;
+    if (inet_pton(AF_INET6, address, &v6.sin6_addr) != 1) return true;
+    return is_private(reinterpret_cast<sockaddr&>(v6));
+}
+
+/// Called before every request on every connection. A kept one may have been opened for a call that was
+/// allowed more, so the address is looked at here as well.
+int before_request(void* user, char* remote_address, char*, int, int) {
+    auto& underway = *static_cast<Underway*>(user);
+    if (!underway.call.private_addresses && is_private_text(remote_address)) {
+        underway.private_address = true;
+        return CURL_PREREQFUNC_ABORT;
+    }
+    underway.connected = true;
+    return CURL_PREREQFUNC_OK;
 }
 
 template <class Value>
@@ -104,35 +127,48 @@ void prepare(CURL* handle, Underway& underway) {
     set(handle, CURLOPT_HEADERDATA, &underway);
     set(handle, CURLOPT_OPENSOCKETFUNCTION, open_socket);
     set(handle, CURLOPT_OPENSOCKETDATA, &underway);
+    set(handle, CURLOPT_PREREQFUNCTION, before_request);
+    set(handle, CURLOPT_PREREQDATA, &underway);
+    // Else a call that ends while its name is being resolved waits for the resolver, and all others with it.
+    set(handle, CURLOPT_QUICK_EXIT, 1L);
+    // The system's folder would be trusted beside the call's file; and with one, curl reads all authorities
+    // again for every connection.
+    set(handle, CURLOPT_CAPATH, static_cast<char*>(nullptr));
+    set(handle, CURLOPT_CA_CACHE_TIMEOUT, authorities_kept_s);
     if (!call.ca_file.empty()) set(handle, CURLOPT_CAINFO, call.ca_file.c_str());
 }
 
 std::string trouble_of(const Underway& underway, CURLcode code, int status) {
-    const auto answer = underway.shown.empty() ? std::string() : ": " + printable(underway.shown);
-    if (code == CURLE_OK || underway.cut_off)
-        return status >= 200 && status < 300 ? std::string() : fmt::format("answered {}{}", status, answer);
-    if (underway.private_address)
-        return "its name resolves to a private address, which its rule does not allow";
+    const auto host = presentable(host_of(underway.call.url), host_bytes_max);
+    const auto where = host.empty() ? host : host + ": ";
+    if (code == CURLE_OK || underway.cut_off) {
+        if (status >= 200 && status < 300) return {};
+        const auto answer = presentable(underway.shown, shown_bytes_max);
+        return fmt::format("{}answered {}{}{}", where, status, answer.empty() ? "" : ": ", answer);
+    }
+    const bool not_allowed = code == CURLE_COULDNT_CONNECT || code == CURLE_ABORTED_BY_CALLBACK;
+    if (underway.private_address && not_allowed)
+        return where + "its name resolves to a private address, which its rule does not allow";
     const std::string detail = underway.error[0] != '\0' ? underway.error.data() : curl_easy_strerror(code);
-    return printable(detail);
+    return where + presentable(detail, underway.error.size());
 }
 
 CallResult result_of(CURL* handle, const Underway& underway, CURLcode code) {
     CallResult result;
     result.id = underway.id;
-    result.status = static_cast<int>(info<long>(handle, CURLINFO_RESPONSE_CODE));
-    result.trouble = trouble_of(underway, code, result.status);
+    const auto status = static_cast<int>(info<long>(handle, CURLINFO_RESPONSE_CODE));
+    result.trouble = trouble_of(underway, code, status);
     if (code == CURLE_OK || underway.cut_off) {
         result.end = CallEnd::answered;
-        const auto retry_after_s = info<curl_off_t>(handle, CURLINFO_RETRY_AFTER);
+        result.status = status;
+        const auto retry_after_s =
+            std::min(info<curl_off_t>(handle, CURLINFO_RETRY_AFTER), retry_after_s_max);
         if (retry_after_s > 0) result.retry_after = std::chrono::seconds(retry_after_s);
         return result;
     }
     // Also when it ended with a refused connection: curl sends once more where a kept connection turned out
     // to be closed, and the first try may have arrived.
-    const bool something_was_sent = info<long>(handle, CURLINFO_REQUEST_SIZE) > 0;
-    result.end = something_was_sent ? CallEnd::unknown : CallEnd::unsent;
-    result.status = 0;
+    result.end = underway.connected ? CallEnd::unknown : CallEnd::unsent;
     return result;
 }
 

@@ -14,7 +14,7 @@
 namespace cartwright::http {
 
 struct Call {
-    std::string url;  ///< http or https
+    std::string url;  ///< https, or http where private addresses are allowed
     std::string body;
     Headers headers;
     std::chrono::milliseconds connect_timeout{3'000};  ///< resolving, connecting, TLS
@@ -35,8 +35,9 @@ struct CallResult {
     CallEnd end = CallEnd::unknown;
     int status = 0;  ///< of an answer
     std::optional<std::chrono::milliseconds>
-        retry_after;      ///< of an answer: seconds or a date, never negative
-    std::string trouble;  ///< for people, without credentials; empty for 2xx. With the answer's first bytes.
+        retry_after;      ///< of an answer: seconds or a date from now; more than 0, up to a day
+    std::string trouble;  ///< for people: host, what happened, an answer's first bytes, as valid UTF-8
+                          ///< without credentials; empty for 2xx
 };
 
 /// POSTs with keep-alive, TLS verified, no redirects followed, no cookies, no proxy from the environment.

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <csignal>
 #include <filesystem>
+#include <map>
+#include <set>
 #include <utility>
 #include <variant>
 
@@ -14,14 +16,17 @@
 #include "common/log/log.hpp"
 #include "common/metrics/metrics.hpp"
 #include "common/outcome/trouble.hpp"
+#include "common/worker/rules_places.hpp"
 
 namespace cartwright::worker {
 namespace {
 
 namespace files = std::filesystem;
 
-/// Whoever writes several files, or one in pieces, is given time to end.
-constexpr std::chrono::milliseconds settling_time{100};
+/// Whoever writes several files, or one in pieces, is given time to end: it has to be quiet for that long,
+/// unless it never is.
+constexpr std::chrono::milliseconds quiet_time{100}, settling_time_max{500};
+constexpr int watch_attempts_max = 5;
 constexpr std::size_t logged_problems_max = 20;
 
 struct Read {
@@ -71,16 +76,22 @@ RulesWatch::RulesWatch(runtime::Loop& loop, std::string directory)
     : loop_(loop), directory_(std::move(directory)) {
     while (directory_.size() > 1 && directory_.ends_with('/')) directory_.pop_back();
     metrics::counter("cartwright_rules_refused_total", "Changed rules that were wrong and not taken up");
+    watch();  // before they are read: what changes in between is noticed
     auto first = read(directory_);
-    if (first.rules == nullptr)
+    if (first.rules == nullptr) {
+        soon_.cancel();
         throw outcome::StartupError(
             fmt::format("{}\nthe routing rules can't be used: mend them, "
                         "`cartwright rules check` shows what is wrong",
                         fmt::join(first.problems, "\n")));
+    }
     rules_ = std::move(first.rules);
     tell(*rules_);
-    loop_.on_signal({SIGHUP}, [this](int) { reload(); });
-    watch();
+    loop_.on_signal({SIGHUP}, [this](int) { reload_soon(); });
+}
+
+RulesWatch::~RulesWatch() {
+    soon_.cancel();
 }
 
 std::shared_ptr<const routing::Rules> RulesWatch::current() const {
@@ -88,23 +99,52 @@ std::shared_ptr<const routing::Rules> RulesWatch::current() const {
     return rules_;
 }
 
-/// Again after every change: what the names lead to may be another directory.
+/// Again after every change: what the names lead to may be another directory. Whoever changes it meanwhile is
+/// noticed by looking twice.
 void RulesWatch::watch() {
+    auto places = places_of_rules(directory_);
+    for (int attempt = 0; attempt < watch_attempts_max; ++attempt) {
+        watch_at(places);
+        auto now = places_of_rules(directory_);
+        if (now == places) return;
+        places = std::move(now);
+    }
+    reload_soon();
+}
+
+void RulesWatch::watch_at(const std::set<Place>& places) {
     watches_.clear();
-    watches_.push_back(loop_.watch(directory_, [this](const std::string&) { reload_soon(); }));
-    const files::path path(directory_);
-    const auto parent = path.has_parent_path() ? path.parent_path().string() : std::string(".");
-    watches_.push_back(loop_.watch(parent, [this, own = path.filename().string()](const std::string& name) {
-        if (name == own) reload_soon();
-    }));
+    std::map<std::string, std::set<std::string>> names;
+    for (const auto& place : places) names[place.folder].insert(place.name);
+    std::string blind;
+    const auto add = [&](const std::string& folder, std::function<void(const std::string&)> work) {
+        watches_.push_back(loop_.watch(folder, std::move(work)));
+        std::error_code error;
+        if (!watches_.back().active() && files::is_directory(folder, error)) blind = folder;
+    };
+    for (auto& [folder, own] : names) {
+        own.insert(files::path(folder).filename().string());  // the folder itself is moved or removed
+        add(folder, [this, own = std::move(own)](const std::string& name) {
+            if (own.contains(name)) reload_soon();
+        });
+    }
+    // After its own name: were it made in between, that would tell.
+    add(directory_, [this](const std::string&) { reload_soon(); });
+    if (!blind.empty() && blind != blind_)
+        log::warn("rules_not_watched", {{"folder", blind}, {"next", "send SIGHUP after changes"}});
+    blind_ = blind;
 }
 
 void RulesWatch::reload_soon() {
-    if (soon_.active()) return;
-    soon_ = loop_.after(settling_time, [this] { reload(); });
+    const auto now = std::chrono::steady_clock::now();
+    if (!soon_.active()) settled_by_ = now + settling_time_max;
+    soon_.cancel();
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(settled_by_ - now);
+    soon_ = loop_.after(std::min(quiet_time, left), [this] { reload(); });
 }
 
 void RulesWatch::reload() {
+    soon_.cancel();
     watch();
     auto fresh = read(directory_);
     if (fresh.rules == nullptr) {
@@ -118,10 +158,12 @@ void RulesWatch::reload() {
     }
     const auto before = current();
     if (same(*before, *fresh.rules)) return;
+    {
+        const std::lock_guard lock(mutex_);
+        rules_ = fresh.rules;
+    }
     show_version(before->set().version, 0);
     tell(*fresh.rules);
-    const std::lock_guard lock(mutex_);
-    rules_ = std::move(fresh.rules);
 }
 
 }  // namespace cartwright::worker

@@ -1,16 +1,22 @@
 #include "common/runtime/loop.hpp"
 
 #include <doctest/doctest.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
+#include <filesystem>
+#include <fstream>
 #include <memory>
 #include <stdexcept>
+#include <string>
 #include <thread>
 #include <vector>
 
 using namespace std::chrono_literals;
 using cartwright::runtime::Loop;
 using cartwright::runtime::Timer;
+namespace files = std::filesystem;
 
 TEST_CASE("posted work runs in order, on the thread of run") {
     Loop loop;
@@ -151,4 +157,52 @@ TEST_CASE("a loop that never ran closes cleanly") {
         loop.on_signal({SIGUSR1}, [held](int) {});
     }
     CHECK(held.use_count() == 1);
+}
+
+TEST_CASE("a directory that is watched tells what is made, changed, renamed and removed in it") {
+    const auto folder = files::temp_directory_path() / ("loop-watch-" + std::to_string(getpid()));
+    files::remove_all(folder);
+    files::create_directories(folder);
+    Loop loop;
+    std::vector<std::string> names;
+    const auto told = [&](const std::string& name, const std::function<void()>& change) {
+        names.clear();
+        change();
+        const auto deadline = loop.after(20s, [&] { loop.stop(); });
+        while (std::find(names.begin(), names.end(), name) == names.end() && deadline.active()) loop.run();
+        const bool in_time = deadline.active();
+        Timer(deadline).cancel();
+        return in_time;
+    };
+    {
+        const auto watch = loop.watch(folder.string(), [&](const std::string& name) {
+            names.push_back(name);
+            loop.stop();
+        });
+        REQUIRE(watch.active());
+        CHECK(told("a", [&] { std::ofstream(folder / "a") << "one"; }));
+        CHECK(told("a", [&] { std::ofstream(folder / "a", std::ios::app) << "two"; }));
+        CHECK(told("b", [&] { files::rename(folder / "a", folder / "b"); }));
+        CHECK(told("b", [&] { files::remove(folder / "b"); }));
+    }
+    names.clear();
+    std::ofstream(folder / "c") << "nobody listens";
+    loop.after(20ms, [&] { loop.stop(); });
+    loop.run();
+    CHECK(names.empty());
+    files::remove_all(folder);
+    CHECK_FALSE(loop.watch(folder.string(), [](const std::string&) {}).active());
+}
+
+TEST_CASE("what a watch's function throws leaves run") {
+    const auto folder = files::temp_directory_path() / ("loop-throws-" + std::to_string(getpid()));
+    files::create_directories(folder);
+    Loop loop;
+    {
+        const auto watch =
+            loop.watch(folder.string(), [](const std::string&) { throw std::runtime_error("x"); });
+        std::ofstream(folder / "a") << "one";
+        CHECK_THROWS_AS(loop.run(), std::runtime_error);
+    }
+    files::remove_all(folder);
 }
