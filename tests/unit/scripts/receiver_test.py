@@ -8,6 +8,7 @@ import json
 import socket
 import ssl
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -300,6 +301,25 @@ class Http(ReceiverTest):
         self.connect().connect()  # somebody who says nothing
         self.receiver.stop()
         self.assertFalse(self.receiver.running())
+
+
+class Orphan(unittest.TestCase):
+    def test_it_ends_with_who_started_it(self):
+        folder = Path(self.enterContext(tempfile.TemporaryDirectory()))
+        started = subprocess.Popen(
+            [sys.executable, "-c", "import sys, time; from pathlib import Path; from lib.receiver import ReceiverProcess; "
+             "folder = Path(sys.argv[1]); print(ReceiverProcess(folder / 'calls', sys.argv[2], folder / 'errors').port, "
+             "flush=True); time.sleep(600)", folder, SECRET], stdout=subprocess.PIPE, text=True)
+        port = int(started.stdout.readline())
+        socket.create_connection(("127.0.0.1", port), timeout=10).close()
+        started.kill()
+        started.wait()
+        started.stdout.close()
+        deadline = time.monotonic() + 20
+        with self.assertRaises(ConnectionRefusedError):
+            while time.monotonic() < deadline:
+                socket.create_connection(("127.0.0.1", port), timeout=10).close()
+                time.sleep(0.05)
 
 
 class Tls(ReceiverTest):
