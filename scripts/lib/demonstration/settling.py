@@ -93,7 +93,7 @@ class Settling:
     def _missing(self) -> str:
         answered, asked = self.answered()
         left = self.messages_left()
-        assigned = self._assigned()
+        assigned, unconfirmed = self._numbered()
         arrived = self._sellers.status.get("arrived", 0) + self._endpoints.arrived()
         parts = []
         if answered < asked:
@@ -103,14 +103,20 @@ class Settling:
             parts.append(f"{sum(left.values()):,} messages in queues, {depth:,} of them in {name}")
         if arrived < assigned:
             parts.append(f"{assigned - arrived:,} of {assigned:,} seller messages to arrive")
+        elif unconfirmed:  # an endpoint has them, its answer did not come in time: they are sent again
+            parts.append(f"{unconfirmed:,} messages not known to have arrived")
         if self._stage.scenes_waiting:
             parts.append(f"{self._stage.scenes_waiting} scenes not at their end")
         return ", ".join(parts)
 
-    def _assigned(self) -> int:
+    def _numbered(self) -> tuple[int, int]:
+        """Numbers given to messages, and those of them that no router has recorded as delivered."""
         with self._database.cursor() as cursor:
-            cursor.execute("SELECT coalesce(sum(last_assigned), 0)::bigint FROM seller_stream")
-            return cursor.fetchone()[0]
+            cursor.execute(
+                "SELECT coalesce(sum(last_assigned), 0)::bigint, "
+                "coalesce(sum(last_assigned - coalesce(last_delivered, 0)), 0)::bigint "
+                "FROM seller_stream LEFT JOIN seller_delivery USING (seller_id, stream)")
+            return cursor.fetchone()
 
     def _depth(self, name: str) -> int:
         return self._channel.queue_declare(name, passive=True).method.message_count
