@@ -88,6 +88,8 @@ class Connection : public ChannelCommands {
     std::uint64_t find_queue(ChannelNumber channel, const std::string& queue);
     /// A durable quorum queue; fine when it is there with the same arguments.
     void declare_quorum_queue(ChannelNumber channel, const std::string& queue, std::int64_t delivery_limit);
+    void bind_and_wait(ChannelNumber channel, const std::string& queue, const std::string& exchange,
+                       const std::string& routing_key);
     /// basic.get: false when the queue is empty; otherwise the message is begun and the rest of its frames
     /// follow.
     bool begin_get(ChannelNumber channel, const std::string& queue, Assembler& assembler);

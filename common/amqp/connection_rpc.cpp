@@ -108,6 +108,15 @@ void Connection::declare_quorum_queue(ChannelNumber channel, const std::string& 
     });
 }
 
+void Connection::bind_and_wait(ChannelNumber channel, const std::string& queue, const std::string& exchange,
+                               const std::string& routing_key) {
+    ask(channel, "binding a queue", [&] {
+        amqp_queue_bind(handle_, channel, bytes_of(queue), bytes_of(exchange), bytes_of(routing_key),
+                        amqp_empty_table);
+        return amqp_get_rpc_reply(handle_);
+    });
+}
+
 bool Connection::begin_get(ChannelNumber channel, const std::string& queue, Assembler& assembler) {
     const auto reply = ask(channel, "getting a message",
                            [&] { return amqp_basic_get(handle_, channel, bytes_of(queue), 0); });

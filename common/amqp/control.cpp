@@ -213,6 +213,7 @@ void Control::declare_seller_queue(const std::string& queue) {
     try {
         state_->ask(asking, [&] {
             state_->connection.declare_quorum_queue(asking, queue, seller_delivery_limit);
+            state_->connection.bind_and_wait(asking, queue, "sellers", queue);
             return true;
         });
     } catch (const ChannelClosed& closed) {

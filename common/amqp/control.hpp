@@ -24,9 +24,9 @@ class Control {
     bool exchange_exists(const std::string& exchange);
     /// Ready messages of a queue; nothing when there is no such queue.
     std::optional<std::uint64_t> queue_depth(const std::string& queue);
-    /// Declares a seller's own queue: durable, quorum, with a delivery limit out of reach. Fine when it is
-    /// there already; throws outcome::Refused when the broker does not allow it, or has another one of that
-    /// name.
+    /// Declares a seller's own queue: durable, quorum, with a delivery limit out of reach; binds it to
+    /// `sellers` under its name. Fine when it is there already; throws outcome::Refused when the broker does
+    /// not allow it, or has another one of that name.
     void declare_seller_queue(const std::string& queue);
     /// basic.get without ack: the message stays unacknowledged until acknowledge or close.
     std::optional<Delivery> get(const std::string& queue);

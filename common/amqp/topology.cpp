@@ -18,6 +18,27 @@ std::int64_t number(std::size_t value) {
     return static_cast<std::int64_t>(value);
 }
 
+/// A regular expression for these names and no other.
+std::string only(const std::vector<std::string>& names) {
+    std::string pattern;
+    for (const auto& name : names) {
+        pattern += pattern.empty() ? "^(" : "|";
+        for (const char c : name) {
+            if (c == '.') pattern += '\\';
+            pattern += c;
+        }
+    }
+    return pattern.empty() ? "^$" : pattern + ")$";
+}
+
+/// The same with names that a pattern describes.
+std::string also(std::string names, const std::string& pattern) {
+    return names.substr(0, names.size() - 2) + "|" + pattern + ")$";
+}
+
+const char* const own_queues = "seller\\..*";
+const char* const unnamed_queues = "amq\\.gen.*";
+
 struct Builder {
     const TopologySettings& settings;
     Topology topology;
@@ -68,6 +89,23 @@ struct Builder {
         }
     }
 
+    /// Answers go to queues whose names their senders choose: only who is asked from outside may do that.
+    void users() {
+        const auto catalogue_changes = fmt::format("^{}$", unnamed_queues);
+        topology.users = {
+            {"reserver", catalogue_changes,
+             also(only({"orders", "stock", "events", "retry", "parking", "amq.default"}), unnamed_queues),
+             also(only({"reserver.carts", "reserver.movements", "reserver.fill", retry_queue("reserver"),
+                        "catalogue"}),
+                  unnamed_queues)},
+            {"splitter", "^$", only({"seller-messages", "retry", "parking"}),
+             only({"splitter.orders", retry_queue("splitter")})},
+            {"router", fmt::format("^{}$", own_queues),
+             also(only({"sellers", "seller-messages", "retry", "parking"}), own_queues),
+             only({"router.seller-messages", retry_queue("router"), "sellers"})},
+            {"operator", "^$", only({"retry", "seller-messages"}), only({"parking"})}};
+    }
+
     void parking() {
         topology.queues.push_back({"parking"});
         topology.bindings.push_back({"parking", "parking", ""});
@@ -91,6 +129,9 @@ std::string rendered(const Topology& topology) {
             const auto shown = std::visit([](const auto& held) { return fmt::format("{}", held); }, value);
             text += fmt::format("policy {} {}={}\n", policy.queue, key, shown);
         }
+    }
+    for (const auto& user : topology.users) {
+        text += fmt::format("user {} {} {} {}\n", user.program, user.configure, user.write, user.read);
     }
     return text;
 }
@@ -119,6 +160,7 @@ Topology describe_topology(const TopologySettings& settings) {
     for (const auto& worker : workers_with_ladder()) builder.ladder(worker);
     builder.sellers();
     builder.parking();
+    builder.users();
     builder.topology.version = fmt::format("1-{:016x}", fingerprint(rendered(builder.topology)));
     return builder.topology;
 }

@@ -49,12 +49,22 @@ struct Policy {
     std::map<std::string, Setting> definition;
 };
 
+/// What one program of the fleet may do on the broker: regular expressions over names
+/// (https://www.rabbitmq.com/docs/access-control), each matching whole names.
+struct User {
+    std::string program;    ///< reserver, splitter …, and operator for the operator's command
+    std::string configure;  ///< what it may declare
+    std::string write;      ///< exchanges it may publish to; "amq.default" is the one without a name
+    std::string read;       ///< queues it may consume
+};
+
 /// All exchanges and queues are durable, all queues are quorum queues.
 struct Topology {
     std::vector<Exchange> exchanges;
     std::vector<Queue> queues;
     std::vector<Binding> bindings;
     std::vector<Policy> policies;
+    std::vector<User> users;
     std::string version;  ///< changes with any setting
 };
 
@@ -69,7 +79,8 @@ std::vector<std::string> rung_names(std::string_view worker,
                                     const std::vector<std::chrono::milliseconds>& rungs);
 /// "sellers.07".
 std::string seller_queue(std::size_t index);
-/// "seller.acme": a queue of one seller's own, declared by whoever delivers to it first.
+/// "seller.acme": a queue of one seller's own, declared and bound to `sellers` by whoever delivers to it
+/// first.
 std::string own_seller_queue(std::string_view seller);
 /// A seller's queue must never drop or overtake: its delivery limit is out of reach.
 inline constexpr std::int64_t seller_delivery_limit = 1'000'000'000;

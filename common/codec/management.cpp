@@ -87,6 +87,12 @@ std::vector<ManagedPolicy> read_policies(const std::string& json) {
     });
 }
 
+std::vector<ManagedPermission> read_permissions(const std::string& json) {
+    return read_list<ManagedPermission>(json, [](const Json& item) {
+        return ManagedPermission{item.at("user"), item.at("configure"), item.at("write"), item.at("read")};
+    });
+}
+
 std::string exchange_body(const std::string& type, const std::string& alternate_exchange) {
     Json arguments = Json::object();
     if (!alternate_exchange.empty()) arguments["alternate-exchange"] = alternate_exchange;
@@ -100,6 +106,15 @@ std::string queue_body() {
 
 std::string binding_body(const std::string& routing_key) {
     return Json{{"routing_key", routing_key}, {"arguments", Json::object()}}.dump();
+}
+
+std::string user_body(const std::string& password) {
+    return Json{{"password", password}, {"tags", ""}}.dump();
+}
+
+std::string permission_body(const ManagedPermission& permission) {
+    return Json{{"configure", permission.configure}, {"write", permission.write}, {"read", permission.read}}
+        .dump();
 }
 
 ManagedPolicy policy_of(const std::string& queue, const ManagedValues& definition) {

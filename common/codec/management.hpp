@@ -39,15 +39,25 @@ struct ManagedPolicy {
     bool operator==(const ManagedPolicy&) const = default;
 };
 
+struct ManagedPermission {
+    std::string user, configure, write, read;
+    bool operator==(const ManagedPermission&) const = default;
+};
+
 /// Each throws outcome::Refused when the text is not what the API documents.
 std::vector<ManagedExchange> read_exchanges(const std::string& json);
 std::vector<ManagedQueue> read_queues(const std::string& json);
 std::vector<ManagedBinding> read_bindings(const std::string& json);
 std::vector<ManagedPolicy> read_policies(const std::string& json);
+/// Of one virtual host.
+std::vector<ManagedPermission> read_permissions(const std::string& json);
 
 std::string exchange_body(const std::string& type, const std::string& alternate_exchange);
 std::string queue_body();
 std::string binding_body(const std::string& routing_key);
+/// Without any tag: no right to the management API.
+std::string user_body(const std::string& password);
+std::string permission_body(const ManagedPermission& permission);
 /// The policy of one queue and no other.
 ManagedPolicy policy_of(const std::string& queue, const ManagedValues& definition);
 std::string policy_body(const ManagedPolicy& policy);

@@ -27,7 +27,7 @@ void BrokerConfig::describe(config::Binder& binder) {
 
 void PostgresConfig::describe(config::Binder& binder) {
     binder.secret("url", url, "POSTGRES_URL",
-                  "Where PostgreSQL is, as the workers' role: postgresql://user@host/database.");
+                  "Where PostgreSQL is, as this program's role: postgresql://user@host/database.");
     binder.field("deadlock_retries_max", deadlock_retries_max, {0, 100},
                  "How often a transaction is run again at once after a deadlock.");
 }

@@ -340,7 +340,7 @@ void Lane::State::settle_one(const std::shared_ptr<InHand>& hand, const Troubled
         log::warn("parked",
                   {{"lane", settings.name}, {"id", troubled.id}, {"reason", reason}, {"detail", detail}});
         outgoing.push_back(worker::parked(context.worker, troubled, reason, detail));
-        if (reply_to.empty()) return;
+        if (!settings.answers || reply_to.empty()) return;
         const message::Envelope envelope{EventId(crypto::random_id()),
                                          std::string(message::type::message_parked),
                                          "cartwright/" + context.worker,

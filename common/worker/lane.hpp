@@ -30,6 +30,7 @@ struct LaneSettings {
     std::size_t members_max = 200;  ///< events in one transaction
     LaneKind kind = LaneKind::transform;
     std::chrono::milliseconds tick{10'000};  ///< how often Handler::tick is called
+    bool answers = false;     ///< whoever sent what is parked is told, where he asked for an answer
     bool ladder_ends = true;  ///< false: the last rung repeats for ever, nothing is parked for its attempts
 };
 

@@ -33,7 +33,7 @@ READY_WITHIN_S = 60
 STOP_WITHIN_S = 30
 CONFIG = REPOSITORY / "deploy/config/cartwright.yaml"
 _POLL_S = 0.03
-_NOT_FOR_WORKERS = ("POSTGRES_ADMIN_URL", "MARIADB_ADMIN_URL", "MANAGEMENT_URL")
+_NOT_FOR_WORKERS = ("POSTGRES_ADMIN_URL", "MARIADB_ADMIN_URL", "MANAGEMENT_URL", "MARIADB_URL")
 
 
 class Worker:
@@ -85,7 +85,7 @@ class Worker:
         inherited = {name: value for name, value in os.environ.items() if name not in _NOT_FOR_WORKERS}
         self._log_begins_at = self.log.stat().st_size if self.log.exists() else 0
         processes.spawn(self.argv, record=self._record, log=self.log, mark=self._servers.run.path,
-                        environment={**inherited, **self._servers.worker_urls, **self.environment},
+                        environment={**inherited, **self._servers.urls_of(self.name), **self.environment},
                         cwd=REPOSITORY, facts={"kind": "worker", "name": self.name, "index": self.index,
                                                 "argv": self.argv, "environment": self.environment,
                                                 "log_begins_at": self._log_begins_at})

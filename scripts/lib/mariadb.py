@@ -1,11 +1,11 @@
-"""A throw-away MariaDB 10.11 on loopback: root and the workers' user, each with a generated password."""
+"""A throw-away MariaDB 10.11 on loopback: root, with a generated password; `cartwright migrate` makes the reader."""
 
 from __future__ import annotations
 
 from .server import Server
 
 DATABASE = "cartwright"
-WORKER_USER = "cartwright"
+READER = "cartwright_reserver"
 
 _SETTINGS = """
 [mariadbd]
@@ -31,9 +31,6 @@ _ACCOUNTS = """
 ALTER USER 'root'@'127.0.0.1' IDENTIFIED BY '{admin_password}';
 ALTER USER 'root'@'localhost' IDENTIFIED BY '{admin_password}';
 CREATE DATABASE IF NOT EXISTS {database} CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;
-CREATE USER IF NOT EXISTS '{user}'@'127.0.0.1';
-ALTER USER '{user}'@'127.0.0.1' IDENTIFIED BY '{password}';
-GRANT SELECT, INSERT, UPDATE, DELETE ON {database}.* TO '{user}'@'127.0.0.1';
 """
 
 
@@ -46,8 +43,8 @@ class MariaDb(Server):
 
     @property
     def url(self) -> str:
-        """For the workers: reads and writes rows in `cartwright`, no more."""
-        return self._url(WORKER_USER, self._state["mariadb_password"])
+        """For the reserver, the only one who reads the catalogue."""
+        return self._url(READER, self._state["passwords"]["reserver"])
 
     @property
     def admin_url(self) -> str:
@@ -70,8 +67,7 @@ class MariaDb(Server):
                             "--auth-root-authentication-method=normal", "--skip-test-db"])
             self._write("initialised", "")
         self._write("accounts.sql", _ACCOUNTS.format(
-            database=DATABASE, user=WORKER_USER, password=self._state["mariadb_password"],
-            admin_password=self._state["mariadb_admin_password"]))
+            database=DATABASE, admin_password=self._state["mariadb_admin_password"]))
         self._write("mariadb.cnf", _SETTINGS.format(folder=self.folder, port=self.ports["mariadb"]))
 
     def _launch(self) -> None:

@@ -16,7 +16,8 @@ def cartwright(servers: Servers, *arguments: str, preset: str = "release", timeo
     binary = REPOSITORY / "build" / preset / "bin" / "cartwright"
     if not binary.exists():
         raise Trouble(f"there is no {binary}", "scripts/build")
-    result = subprocess.run([binary, *arguments], env={**os.environ, **servers.urls}, cwd=REPOSITORY,
+    environment = {**os.environ, **servers.urls, **servers.urls_of("operator"), **servers.passwords}
+    result = subprocess.run([binary, *arguments], env=environment, cwd=REPOSITORY,
                             capture_output=True, text=True, timeout=timeout_s, check=False)
     if result.returncode != 0:
         raise Trouble(f"cartwright {' '.join(arguments)} failed with status {result.returncode}:\n"

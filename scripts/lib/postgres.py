@@ -9,7 +9,6 @@ from .server import Server
 
 BINARIES = "/usr/lib/postgresql/15/bin"
 DATABASE = "cartwright"
-WORKER_ROLE = "cartwright_worker"
 
 _SETTINGS = """
 listen_addresses = '127.0.0.1'
@@ -30,17 +29,16 @@ log_line_prefix = '%m [%p] %q%u@%d '
 
 
 class Postgres(Server):
-    """PostgreSQL with the database `cartwright`; `cartwright migrate` makes the workers' role."""
+    """PostgreSQL with the database `cartwright`; `cartwright migrate` makes the fleet's roles."""
 
     name = "postgres"
     title = "PostgreSQL"
     user = "postgres"
     stop_signal = signal.SIGINT  # "fast": ends the sessions, writes a checkpoint
 
-    @property
-    def url(self) -> str:
-        """For the workers."""
-        return f"postgresql://{WORKER_ROLE}@127.0.0.1:{self.ports['postgres']}/{DATABASE}"
+    def url(self, program: str) -> str:
+        """For a program of the fleet."""
+        return f"postgresql://cartwright_{program}@127.0.0.1:{self.ports['postgres']}/{DATABASE}"
 
     @property
     def admin_url(self) -> str:

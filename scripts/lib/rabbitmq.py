@@ -47,6 +47,11 @@ class RabbitMq(Server):
     def url(self) -> str:
         return f"amqp://guest:guest@127.0.0.1:{self.ports['amqp']}"
 
+    def url_of(self, program: str) -> str:
+        """For a program of the fleet; `cartwright topology apply` makes its user."""
+        password = self._state["passwords"][program]
+        return f"amqp://cartwright_{program}:{password}@127.0.0.1:{self.ports['amqp']}"
+
     @property
     def management_url(self) -> str:
         return f"http://guest:guest@127.0.0.1:{self.ports['management']}"

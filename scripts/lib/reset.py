@@ -20,26 +20,26 @@ def reset(servers: Servers) -> None:
     empty_mariadb(servers)
 
 
-def amqp_connection(servers: Servers):
-    """A pika.BlockingConnection."""
+def amqp_connection(servers: Servers, program: str = ""):
+    """A pika.BlockingConnection, as an administrator or as a program of the fleet."""
     import pika
-    parameters = pika.URLParameters(servers.urls["AMQP_URL"])
+    parameters = pika.URLParameters(servers.rabbitmq.url_of(program) if program else servers.rabbitmq.url)
     parameters.heartbeat = 60
     return pika.BlockingConnection(parameters)
 
 
-def postgres_connection(servers: Servers, admin: bool = True):
-    """A psycopg2 connection with autocommit; `admin=False` is the workers' role."""
+def postgres_connection(servers: Servers, program: str = ""):
+    """A psycopg2 connection with autocommit, as an administrator or as a program of the fleet."""
     import psycopg2
-    connection = psycopg2.connect(servers.urls["POSTGRES_ADMIN_URL" if admin else "POSTGRES_URL"])
+    connection = psycopg2.connect(servers.postgres.url(program) if program else servers.postgres.admin_url)
     connection.autocommit = True
     return connection
 
 
 def mariadb_connection(servers: Servers, admin: bool = True):
-    """A pymysql connection with autocommit; `admin=False` is the workers' user."""
+    """A pymysql connection with autocommit; `admin=False` is the reserver's account, which reads."""
     import pymysql
-    url = urllib.parse.urlsplit(servers.urls["MARIADB_ADMIN_URL" if admin else "MARIADB_URL"])
+    url = urllib.parse.urlsplit(servers.mariadb.admin_url if admin else servers.mariadb.url)
     return pymysql.connect(host=url.hostname, port=url.port, user=url.username, password=url.password,
                            database=url.path.lstrip("/"), autocommit=True, charset="utf8mb4")
 

@@ -25,7 +25,7 @@ from .run_directory import RunDirectory
 from .server import Cancelled, Server
 
 PORT_NAMES = ("amqp", "management", "distribution", "epmd", "postgres", "mariadb")
-WORKER_URLS = ("AMQP_URL", "POSTGRES_URL", "MARIADB_URL")
+PROGRAMS = ("reserver", "splitter", "router", "operator")  # each has an account of its own on every server
 
 
 class Servers:
@@ -96,26 +96,33 @@ class Servers:
 
     @property
     def urls(self) -> dict[str, str]:
-        """The environment variables under which everything finds the servers."""
+        """The environment variables under which everything finds the servers; an administrator's, mostly."""
         return {"AMQP_URL": self.rabbitmq.url, "MANAGEMENT_URL": self.rabbitmq.management_url,
-                "POSTGRES_URL": self.postgres.url, "POSTGRES_ADMIN_URL": self.postgres.admin_url,
+                "POSTGRES_URL": self.postgres.url("operator"), "POSTGRES_ADMIN_URL": self.postgres.admin_url,
                 "MARIADB_URL": self.mariadb.url, "MARIADB_ADMIN_URL": self.mariadb.admin_url}
 
+    def urls_of(self, program: str) -> dict[str, str]:
+        """What a program of the fleet gets: its own accounts, and the catalogue if it reads that."""
+        urls = {"AMQP_URL": self.rabbitmq.url_of(program), "POSTGRES_URL": self.postgres.url(program)}
+        return urls | ({"MARIADB_URL": self.mariadb.url} if program == "reserver" else {})
+
     @property
-    def worker_urls(self) -> dict[str, str]:
-        """Those a worker gets: no administrator's."""
-        return {name: url for name, url in self.urls.items() if name in WORKER_URLS}
+    def passwords(self) -> dict[str, str]:
+        """The environment variables from which `cartwright` takes the passwords of the accounts it makes."""
+        return {f"CARTWRIGHT_{program.upper()}_PASSWORD": self._state["passwords"][program]
+                for program in PROGRAMS}
 
     def write_env(self) -> None:
-        """Writes <run>/env, for `. .run/env` in a shell."""
-        lines = [f"export {name}={shlex.quote(url)}" for name, url in self.urls.items()]
-        write_atomically(self.run.env, "\n".join(lines) + "\n", mode=0o600)
+        """Writes <run>/env, for `. .run/env` in a shell, and <run>/env.reserver and so on for one program by hand."""
+        for suffix, urls in (("", self.urls), *((f".{one}", self.urls_of(one)) for one in PROGRAMS)):
+            lines = [f"export {name}={shlex.quote(url)}" for name, url in urls.items()]
+            write_atomically(Path(f"{self.run.env}{suffix}"), "\n".join(lines) + "\n", mode=0o600)
 
     def _choose_ports_and_passwords(self) -> None:
         state = self._state
         state["ports"] = ports.allocate(PORT_NAMES, self.run.path, state.get("ports", {}))
-        for name in ("mariadb_password", "mariadb_admin_password"):
-            state.setdefault(name, secrets.token_hex(12))
+        state.setdefault("mariadb_admin_password", secrets.token_hex(12))
+        state.setdefault("passwords", {program: secrets.token_hex(12) for program in PROGRAMS})
         self.run.write_state(state)
 
     def _each(self, action) -> None:
@@ -135,7 +142,8 @@ class Servers:
     def _stop_all(self) -> None:
         self._each(lambda server: server.stop())
         self.rabbitmq.stop_epmd()
-        self.run.env.unlink(missing_ok=True)
+        for path in self.run.path.glob("env*"):
+            path.unlink()
 
     def _end_leftovers(self) -> None:
         """Kills every process that was ever started in this run directory and still runs."""

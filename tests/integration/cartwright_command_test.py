@@ -39,15 +39,6 @@ class Migrate(EnvironmentTest):
             with self.assertRaisesRegex(Trouble, "migration 2 is missing"):
                 self.environment.cartwright("migrate", "--migrations", f"{folder}/m")
 
-    def test_the_workers_role_may_not_change_tables(self):
-        connection = self.environment.postgres(admin=False)
-        with connection.cursor() as cursor:
-            for statement in ("DROP TABLE orders", "CREATE TABLE x (a int)", "UPDATE schema_version SET version = 9"):
-                with self.assertRaises(Exception, msg=statement):
-                    cursor.execute(statement)
-            cursor.execute("SHOW enable_hashjoin")
-            self.assertEqual("off", cursor.fetchone()[0])
-
 
 class Topology(EnvironmentTest):
     def management(self, method: str, path: str, body=None):

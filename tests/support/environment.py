@@ -45,16 +45,16 @@ class Environment:
         self.fleet = Fleet(servers)
         self._connections: list = []
 
-    def amqp(self):
-        """A pika.BlockingConnection."""
-        return self._opened(reset.amqp_connection(self.servers))
+    def amqp(self, program: str = ""):
+        """A pika.BlockingConnection, as an administrator or as a program of the fleet."""
+        return self._opened(reset.amqp_connection(self.servers, program))
 
-    def postgres(self, admin: bool = True):
-        """A psycopg2 connection with autocommit; `admin=False` is the workers' role."""
-        return self._opened(reset.postgres_connection(self.servers, admin))
+    def postgres(self, program: str = ""):
+        """A psycopg2 connection with autocommit, as an administrator or as a program of the fleet."""
+        return self._opened(reset.postgres_connection(self.servers, program))
 
     def mariadb(self, admin: bool = True):
-        """A pymysql connection with autocommit; `admin=False` is the workers' user."""
+        """A pymysql connection with autocommit; `admin=False` is the reserver's account, which reads."""
         return self._opened(reset.mariadb_connection(self.servers, admin))
 
     def rows(self, sql: str, parameters: tuple = ()) -> list[tuple]:

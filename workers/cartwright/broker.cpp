@@ -52,6 +52,10 @@ std::vector<codec::ManagedPolicy> Broker::policies() {
     return codec::read_policies(call("GET", "/policies/%2F", {}, {200}));
 }
 
+std::vector<codec::ManagedPermission> Broker::permissions() {
+    return codec::read_permissions(call("GET", "/vhosts/%2F/permissions", {}, {200}));
+}
+
 void Broker::put_exchange(const std::string& name, const std::string& type,
                           const std::string& alternate_exchange) {
     call("PUT", path_of("exchanges", name), codec::exchange_body(type, alternate_exchange), made);
@@ -69,6 +73,14 @@ void Broker::put_policy(const amqp::Policy& policy) {
 void Broker::bind(const amqp::Binding& binding) {
     call("POST", path_between(binding.exchange, binding.queue), codec::binding_body(binding.routing_key),
          made);
+}
+
+void Broker::put_user(const std::string& name, const std::string& password) {
+    call("PUT", "/users/" + http::percent_encode(name), codec::user_body(password), made);
+}
+
+void Broker::put_permission(const codec::ManagedPermission& permission) {
+    call("PUT", path_of("permissions", permission.user), codec::permission_body(permission), made);
 }
 
 void Broker::delete_exchange(const std::string& name) {

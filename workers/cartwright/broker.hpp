@@ -20,12 +20,16 @@ class Broker {
     std::vector<codec::ManagedQueue> queues();
     std::vector<codec::ManagedBinding> bindings();
     std::vector<codec::ManagedPolicy> policies();
+    std::vector<codec::ManagedPermission> permissions();
 
     void put_exchange(const std::string& name, const std::string& type,
                       const std::string& alternate_exchange);
     void put_queue(const std::string& name);
     void put_policy(const amqp::Policy& policy);
     void bind(const amqp::Binding& binding);
+    /// Makes the user, or gives it this password.
+    void put_user(const std::string& name, const std::string& password);
+    void put_permission(const codec::ManagedPermission& permission);
     /// What is not there is as good as deleted.
     void delete_exchange(const std::string& name);
     void delete_queue(const std::string& name);

@@ -9,6 +9,8 @@
 #include <thread>
 #include <tuple>
 
+#include "workers/cartwright/accounts.hpp"
+
 namespace cartwright::operating {
 namespace {
 
@@ -102,12 +104,29 @@ void compare_policies(Broker& broker, const Topology& wanted, Sentences& found) 
     }
 }
 
+void compare_users(Broker& broker, const Topology& wanted, Sentences& found) {
+    const auto permissions = broker.permissions();
+    for (const auto& user : wanted.users) {
+        const auto rights = permission_of(user);
+        const auto there =
+            std::find_if(permissions.begin(), permissions.end(),
+                         [&](const codec::ManagedPermission& one) { return one.user == rights.user; });
+        if (there == permissions.end()) {
+            found.push_back(fmt::format("user {} is missing; set {} and apply again", rights.user,
+                                        password_variable(user.program)));
+        } else if (*there != rights) {
+            found.push_back(fmt::format("user {} may do something else than it should", rights.user));
+        }
+    }
+}
+
 Sentences look(Broker& broker, const Topology& wanted) {
     Sentences found;
     compare_exchanges(broker, wanted, found);
     compare_queues(broker, wanted, found);
     compare_bindings(broker, wanted, found);
     compare_policies(broker, wanted, found);
+    compare_users(broker, wanted, found);
     return found;
 }
 

@@ -14,8 +14,8 @@
 
 #include "common/catalogue/admin.hpp"
 #include "common/crypto/digest.hpp"
-#include "common/postgres/role_settings.hpp"
 #include "common/postgres/session.hpp"
+#include "workers/cartwright/roles.hpp"
 #include "workers/cartwright/settings.hpp"
 
 namespace cartwright::operating {
@@ -23,7 +23,6 @@ namespace {
 
 namespace files = std::filesystem;
 
-constexpr const char* worker_role = "cartwright_worker";
 constexpr const char* lock_name = "cartwright_migrate";
 
 struct Migration {
@@ -134,34 +133,11 @@ class PostgresMigrator {
                     migration.version, migration.name, migration.checksum));
                 fmt::print("PostgreSQL  {}\n", migration.name);
             }
-            set_up_role(transaction);
+            set_up_roles(transaction);
         });
     }
 
   private:
-    /// The workers' role: no right to change tables, and the settings that keep the order of locks.
-    static void set_up_role(postgres::Transaction& transaction) {
-        const auto exists =
-            transaction.execute_script(fmt::format("select from pg_roles where rolname = '{}'", worker_role));
-        if (exists.empty()) transaction.execute_script(fmt::format("create role {} login", worker_role));
-        if (const char* password = std::getenv("CARTWRIGHT_WORKER_PASSWORD");
-            password != nullptr && *password != '\0') {
-            const postgres::Statement quote{"quote_password", "select quote_literal($1)"};
-            const auto quoted = std::string(transaction.run(quote, {std::string(password)}).text(0, 0));
-            transaction.execute_script(fmt::format("alter role {} password {}", worker_role, quoted));
-        }
-        const auto database =
-            std::string(transaction.execute_script("select quote_ident(current_database())").text(0, 0));
-        for (const auto& setting : postgres::role_settings) {
-            transaction.execute_script(fmt::format("alter role {} in database {} set {} = '{}'", worker_role,
-                                                   database, setting.name, setting.value));
-        }
-        transaction.execute_script(
-            fmt::format("grant select, insert, update, delete on all tables in schema public to {0}; "
-                        "revoke insert, update, delete on schema_version from {0}",
-                        worker_role));
-    }
-
     postgres::Session session_;
 };
 
@@ -194,6 +170,7 @@ class CatalogueMigrator {
                 admin_.quote(migration.name), admin_.quote(migration.checksum)));
             fmt::print("MariaDB     {}\n", migration.name);
         }
+        set_up_reader(admin_);
         admin_.unlock(lock_name);
     }
 
@@ -234,9 +211,11 @@ void add_migrate(CLI::App& app, int&) {
     auto* command = app.add_subcommand(
         "migrate", "Bring PostgreSQL and MariaDB to this release's schema; safe to repeat");
     command->footer(
-        "Needs POSTGRES_ADMIN_URL and MARIADB_ADMIN_URL. Sets up the role cartwright_worker, with the "
-        "password in\n"
-        "CARTWRIGHT_WORKER_PASSWORD where that is set.");
+        "Needs POSTGRES_ADMIN_URL and MARIADB_ADMIN_URL. Sets up the roles cartwright_reserver, _splitter, "
+        "_router "
+        "and\n_operator, each with the password in CARTWRIGHT_RESERVER_PASSWORD and so on (or …_FILE) where "
+        "that is "
+        "set, and in\nMariaDB the account cartwright_reserver, which only reads.");
     auto folder = std::make_shared<std::string>(CARTWRIGHT_MIGRATIONS);
     auto status = std::make_shared<bool>(false);
     command->add_option("--migrations", *folder, "Folder with postgres/ and mariadb/")->capture_default_str();

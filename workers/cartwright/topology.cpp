@@ -3,10 +3,12 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <memory>
 #include <set>
 
 #include "common/amqp/topology.hpp"
+#include "workers/cartwright/accounts.hpp"
 #include "workers/cartwright/broker.hpp"
 #include "workers/cartwright/differences.hpp"
 #include "workers/cartwright/settings.hpp"
@@ -24,10 +26,27 @@ void delete_markers(Broker& broker) {
     }
 }
 
+/// Users with a password to give them; of the others, those that are there.
+void apply_users(Broker& broker, const Topology& wanted) {
+    const auto there = broker.permissions();
+    for (const auto& user : wanted.users) {
+        const auto rights = permission_of(user);
+        const auto known =
+            std::any_of(there.begin(), there.end(), [&](const auto& one) { return one.user == rights.user; });
+        const auto password = password_of(user.program);
+        if (password) broker.put_user(rights.user, *password);
+        if (password || known) broker.put_permission(rights);
+        if (!password && !known) {
+            fmt::print("no user {}: set {} and apply again\n", rights.user, password_variable(user.program));
+        }
+    }
+}
+
 /// Other versions' markers go first, this version's comes last: no worker starts on a topology that is half
 /// made.
 void apply(Broker& broker, const Topology& wanted) {
     const auto marker = amqp::marker_exchange(wanted.version);
+    apply_users(broker, wanted);
     if (differences(broker, wanted).empty()) {
         fmt::print("topology {} is in place already\n", wanted.version);
         return;
@@ -81,6 +100,11 @@ void show(const Topology& wanted) {
     fmt::print("version {}\n", wanted.version);
     for (const auto& exchange : wanted.exchanges)
         fmt::print("exchange  {:<16} {}\n", exchange.name, exchange.type);
+    for (const auto& user : wanted.users) {
+        fmt::print(
+            "user      {}\n            configure {}\n            write     {}\n            read      {}\n",
+            account_of(user.program), user.configure, user.write, user.read);
+    }
     std::map<std::string, const amqp::Policy*> policies;
     for (const auto& policy : wanted.policies) policies.emplace(policy.queue, &policy);
     for (const auto& queue : wanted.queues) {
@@ -103,6 +127,10 @@ void show(const Topology& wanted) {
 void add_topology(CLI::App& app, int& exit_code) {
     auto* topology = app.add_subcommand("topology", "Exchanges, queues and limits on the broker");
     topology->require_subcommand(1);
+    topology->footer(
+        "A program's user, like cartwright_reserver, is made where CARTWRIGHT_RESERVER_PASSWORD (or …_FILE) "
+        "is "
+        "set;\nlikewise for SPLITTER, ROUTER and OPERATOR.");
     auto file = std::make_shared<std::string>();
     auto prune = std::make_shared<bool>(false);
     topology->add_option("--config", *file, "The fleet's configuration file; its section `topology` counts");

@@ -17,16 +17,20 @@ int main(int argc, char** argv) {
             return std::make_unique<reserver::MovementHandler>(program.postgres_session(lane), catalogue,
                                                                config);
         };
-        program.lane({"carts", {"reserver.carts"}, config.carts.prefetch, config.carts.members_max},
-                     [&] { return carts("carts"); });
-        program.lane(
-            {"movements", {"reserver.movements"}, config.movements.prefetch, config.movements.members_max},
-            [&] { return movements("movements"); });
+        const auto outside = [&](const char* lane, const std::string& queue,
+                                 const worker::LaneConfig& bounds) {
+            worker::LaneSettings settings{lane, {queue}, bounds.prefetch, bounds.members_max};
+            settings.answers = true;
+            return settings;
+        };
+        program.lane(outside("carts", "reserver.carts", config.carts), [&] { return carts("carts"); });
+        program.lane(outside("movements", "reserver.movements", config.movements),
+                     [&] { return movements("movements"); });
         program.lane({"fill", {"reserver.fill"}, 32, 32}, [&] {
             return std::make_unique<reserver::FillHandler>(program.postgres_session("fill"), catalogue,
                                                            config);
         });
-        program.lane({"retries", {program.retry_queue()}, 32, 32}, [&] {
+        program.lane(outside("retries", program.retry_queue(), {32, 32}), [&] {
             return std::make_unique<reserver::RetryHandler>(
                 carts("retries"), movements("retries"),
                 std::make_unique<reserver::FillHandler>(program.postgres_session("retries"), catalogue,

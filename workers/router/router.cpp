@@ -146,8 +146,7 @@ amqp::Outgoing Handler::outgoing(Sending& sending) const {
     const auto& seller = sending.stream.seller_id;
     const auto& stream = sending.stream.stream.str();
     message.routing_key = queue_of(sending.stream);
-    // A seller's own queue is bound to nothing: it is addressed by its name.
-    if (!is_own_queue(message.routing_key)) message.exchange = "sellers";
+    message.exchange = "sellers";
     message.body = std::move(sending.content.body);
     message.type = std::move(sending.content.type);
     message.message_id = worker::message_id_of(codec::seller_message_id(seller, stream, sending.number));

@@ -10,7 +10,7 @@ from pathlib import Path
 from ..building import PRESETS, build, ensure_installed
 from ..console import Trouble, duration, paint, run, say, step
 from ..run_directory import REPOSITORY
-from ..servers import Servers
+from ..servers import PROGRAMS, Servers
 from ..testing import cpp, environments, python
 from ..testing.tally import Tally
 
@@ -84,7 +84,8 @@ def _integration_tests(servers: Servers, programs: list[Path], files: list[Path]
                        tally: Tally) -> None:
     with step("schema and topology"):
         environments.prepare(servers, options.preset)
-    environment = {**servers.urls, "CARTWRIGHT_RUN_DIR": str(servers.run.path),
+    roles = {f"{program.upper()}_POSTGRES_URL": servers.postgres.url(program) for program in PROGRAMS}
+    environment = {**servers.urls, **roles, "CARTWRIGHT_RUN_DIR": str(servers.run.path),
                    "CARTWRIGHT_PRESET": options.preset}
     for program in programs:
         with step(program.name) as current:

@@ -181,7 +181,7 @@ class Show:
             stage = Stage(url, publisher, self._evidence, self._folder)
             stack.callback(stage.close)
             answers, seller_process = self._listeners(stack, url)
-            catalogue = connect_catalogue(self._servers.urls["MARIADB_URL"])
+            catalogue = connect_catalogue(self._servers.urls["MARIADB_ADMIN_URL"])
             stack.callback(catalogue.close)
             settling = Settling(self._servers, stage, seller_process, answers, self._endpoints)
             stack.callback(settling.close)

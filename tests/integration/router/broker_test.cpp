@@ -37,7 +37,7 @@ struct Replica {
         REQUIRE(publisher.connected());
         auto control = std::make_unique<amqp::Control>(connection("router-test-depth"));
         handler = std::make_unique<router::Handler>(
-            worker_session(false), worker_session(false),
+            worker_session("router", false), worker_session("router", false),
             std::make_unique<router::BrokerOutlet>(publisher, std::move(control)), routing::fixed_rules(),
             queues, config);
     }

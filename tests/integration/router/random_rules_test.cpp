@@ -132,8 +132,8 @@ TEST_CASE("a hundred thousand random messages arrive where the rules say, each o
     loaded.rules.destinations.at("api").endpoint = api.endpoint;
     Stage stage;
     stage.change_rules(loaded.rules);
-    splitter::Handler splitter(worker_session(false), routing::fixed_rules(routing::Rules(loaded.rules)),
-                               splitter::Config{});
+    splitter::Handler splitter(worker_session("splitter", false),
+                               routing::fixed_rules(routing::Rules(loaded.rules)), splitter::Config{});
     std::mt19937 random(20);
     std::map<std::string, Expected> wanted;  // by order and seller
     int orders = 0;

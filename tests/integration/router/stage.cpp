@@ -87,13 +87,13 @@ Stage::Stage(const router::Config& wanted) : config(wanted) {
 
 std::unique_ptr<router::Handler> Stage::another_router() {
     return std::make_unique<router::Handler>(
-        worker_session(false), worker_session(false), std::make_unique<StandIn>(sellers),
+        worker_session("router", false), worker_session("router", false), std::make_unique<StandIn>(sellers),
         [this] { return rules_now(); }, sellers_queues, config);
 }
 
 std::unique_ptr<router::Handler> Stage::router_with(routing::RuleSet rules) {
     return std::make_unique<router::Handler>(
-        worker_session(false), worker_session(false), std::make_unique<StandIn>(sellers),
+        worker_session("router", false), worker_session("router", false), std::make_unique<StandIn>(sellers),
         routing::fixed_rules(routing::Rules(std::move(rules))), sellers_queues, config);
 }
 
@@ -123,7 +123,7 @@ routing::RuleSet Stage::rules_of(const std::string& version,
 }
 
 void Stage::number(const std::vector<std::string>& told, int orders) {
-    splitter::Handler splitter(worker_session(false), routing::fixed_rules(), splitter::Config{});
+    splitter::Handler splitter(worker_session("splitter", false), routing::fixed_rules(), splitter::Config{});
     std::vector<worker::Member> batch;
     for (int i = 0; i < orders; ++i) batch.push_back(ready("o" + std::to_string(orders_++), told));
     const auto known = mail_.members().size();

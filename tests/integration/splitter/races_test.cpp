@@ -48,7 +48,8 @@ void on_threads(int count, const Work& work) {
     std::string trouble;
     for (int splitter = 0; splitter < count; ++splitter) {
         threads.emplace_back([&, splitter] {
-            splitter::Handler handler(worker_session(false), routing::fixed_rules(), splitter::Config{});
+            splitter::Handler handler(worker_session("splitter", false), routing::fixed_rules(),
+                                      splitter::Config{});
             std::mt19937 random(static_cast<unsigned>(splitter) + 1);
             try {
                 work(splitter, handler, random);
@@ -152,7 +153,7 @@ TEST_CASE("an order and its cancellation at once: the seller hears of both, in t
 
     // Everything comes again, the other way round: nothing changes.
     const auto before = number("select count(*) from seller_message");
-    splitter::Handler handler(worker_session(false), routing::fixed_rules(), splitter::Config{});
+    splitter::Handler handler(worker_session("splitter", false), routing::fixed_rules(), splitter::Config{});
     for (int round = 0; round < rounds; round += 50) {
         std::vector<worker::Member> batch;
         for (int i = round; i < round + 50; ++i) {

@@ -13,7 +13,7 @@ namespace {
 using Texts = std::vector<std::string>;
 
 struct Bench {
-    splitter::Handler handler{worker_session(), routing::fixed_rules(), splitter::Config{}};
+    splitter::Handler handler{worker_session("splitter"), routing::fixed_rules(), splitter::Config{}};
     Bench() { empty_tables(); }
 
     worker::Result handle(const std::vector<worker::Member>& batch) { return handler.handle(batch); }
@@ -141,13 +141,13 @@ TEST_CASE("messages to the router are bounded in count and bytes") {
     empty_tables();
     splitter::Config config;
     config.events_per_message_max = 3;
-    splitter::Handler handler(worker_session(), routing::fixed_rules(), config);
+    splitter::Handler handler(worker_session("splitter"), routing::fixed_rules(), config);
     std::vector<worker::Member> batch;
     for (int i = 0; i < 8; ++i) batch.push_back(ready("o" + std::to_string(i), {"a"}));
     CHECK(handler.handle(batch).outgoing.size() == 3);
     config.events_per_message_max = 100;
     config.bytes_per_message_max = 1'024;
-    splitter::Handler small(worker_session(), routing::fixed_rules(), config);
+    splitter::Handler small(worker_session("splitter"), routing::fixed_rules(), config);
     const auto result = small.handle(batch);
     CHECK(result.outgoing.size() > 3);
     Mail mail;

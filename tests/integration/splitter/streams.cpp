@@ -20,8 +20,8 @@ std::string variable(const char* name) {
     std::exit(1);
 }
 
-std::unique_ptr<Session> worker_session(bool durable) {
-    auto url = variable("POSTGRES_URL");
+std::unique_ptr<Session> worker_session(const std::string& program, bool durable) {
+    auto url = variable(program == "router" ? "ROUTER_POSTGRES_URL" : "SPLITTER_POSTGRES_URL");
     if (!durable) url += "?options=-c%20synchronous_commit%3Doff";
     return std::make_unique<Session>(postgres::Settings{url, "streams-test", 0});
 }
@@ -101,7 +101,8 @@ std::vector<std::string> verdicts(const worker::Result& result) {
 
 std::string plan_of(const postgres::Statement& statement, const std::string& arguments, bool generic,
                     const std::string& before) {
-    const auto session = worker_session();
+    const bool router = std::string_view(statement.name).starts_with("router_");
+    const auto session = worker_session(router ? "router" : "splitter");
     std::string plan;
     session->transaction([&](Transaction& transaction) {
         if (!before.empty()) transaction.execute_script(before);

@@ -21,7 +21,7 @@ std::string variable(const char* name);
 
 /// As the workers' role. A deadlock is not run again: it fails the test. `durable` false: commits do not wait
 /// for the disk, for tests of thousands of rounds.
-std::unique_ptr<postgres::Session> worker_session(bool durable = true);
+std::unique_ptr<postgres::Session> worker_session(const std::string& program, bool durable = true);
 
 /// Runs plain SQL as administrator; the first column of the last statement's rows.
 std::vector<std::string> sql(const std::string& statements);
