@@ -99,7 +99,7 @@ std::optional<Reading::Refusal> Reading::parse(std::string_view text) {
         case simdjson::STRING_ERROR:
             return Refusal{true, "not JSON: a string with a wrong escape or half a surrogate"};
         case simdjson::UTF8_ERROR:
-            return Refusal{false, "not UTF-8"};
+            return Refusal{true, "not UTF-8"};
         case simdjson::EMPTY:
             return Refusal{false, "not JSON: empty"};
         default:

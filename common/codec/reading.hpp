@@ -28,8 +28,8 @@ class Fields;
 /// One parsed text at a time; its buffers are kept for the next.
 class Reading {
   public:
-    /// Why a text could not be parsed. `local`: it is a number, string or nesting that we can't hold, so that
-    /// other elements of an array may still be read by themselves.
+    /// Why a text could not be parsed. `local`: it is a number, string or nesting that we can't hold, or no
+    /// UTF-8, so that other elements of an array may still be read by themselves.
     struct Refusal {
         bool local = false;
         std::string detail;

@@ -56,7 +56,8 @@ TEST_CASE("nor does one with a value that we can't hold") {
     const auto number = cart_event(one_line, R"(,"unread":123456789012345678901234567890)");
     const auto deep = cart_event(one_line, R"(,"unread":)" + std::string(70, '[') + std::string(70, ']'));
     const auto half = cart_event(one_line, R"(,"unread":"\ud83d")");
-    for (const auto& bad : {number, deep, half}) {
+    const auto bytes = cart_event(one_line, ",\"unread\":\"\xff\"");
+    for (const auto& bad : {number, deep, half, bytes}) {
         codec::Decoder decoder({});
         const auto body = "[" + good + ", " + bad + " ," + good + "]";
         const auto all = decoder.decode(body);
@@ -73,7 +74,7 @@ TEST_CASE("nor does one with a value that we can't hold") {
 TEST_CASE("what is no JSON at all is one problem with the whole body") {
     const auto good = cart_event(one_line);
     for (const auto& body : {"[" + good + "," + good, "[" + good + ",]", "[" + good + " " + good + "]",
-                             "[" + good + "]" + good, "[" + good + ",nonsense]", "[" + good + ",\"\xff\"]"}) {
+                             "[" + good + "]" + good, "[" + good + ",nonsense]", "[" + good + ",\"\xff]"}) {
         CAPTURE(body);
         codec::Decoder decoder({});
         const auto all = decoder.decode(body);
