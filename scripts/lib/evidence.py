@@ -152,6 +152,7 @@ class Parked(NamedTuple):
     reply_to: str | None
     correlation_id: str | None
     headers: dict
+    content_encoding: str | None = None
 
     @property
     def reason(self) -> str:

@@ -27,6 +27,7 @@ class Message:
     reply_to: str | None = None
     correlation_id: str | None = None
     headers: dict | None = None
+    more: dict | None = None  # further AMQP properties by pika's names: priority, expiration, content_encoding …
 
 
 def cart_submitted(cart: dict, event_id: str = "", source: str = SOURCE) -> Message:

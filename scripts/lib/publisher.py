@@ -231,4 +231,5 @@ class Publisher:
 def _properties(message: Message) -> pika.BasicProperties:
     return pika.BasicProperties(content_type=message.content_type, delivery_mode=2,
                                 message_id=message.message_id, type=message.type, reply_to=message.reply_to,
-                                correlation_id=message.correlation_id, headers=message.headers)
+                                correlation_id=message.correlation_id, headers=message.headers,
+                                **(message.more or {}))

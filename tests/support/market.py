@@ -145,7 +145,7 @@ class Market:
         for properties, body in self._take("parking"):
             self.evidence.parked.append(
                 Parked(body, properties.message_id, properties.type, properties.content_type, properties.reply_to,
-                       properties.correlation_id, properties.headers or {}))
+                       properties.correlation_id, properties.headers or {}, properties.content_encoding))
         return self.evidence.parked
 
     def left_inside(self) -> dict[str, int]:
