@@ -62,7 +62,9 @@ void read_headers(const amqp_table_t& table, Delivery& delivery) {
         if (!value) continue;
         auto name = text_of(entry.key);
         if (name == "x-delivery-count") {
-            if (const auto* count = std::get_if<std::int64_t>(&*value)) delivery.delivery_count = *count;
+            // On the first delivery it can only be the sender's.
+            const auto* count = std::get_if<std::int64_t>(&*value);
+            if (count != nullptr && delivery.redelivered) delivery.delivery_count = *count;
             continue;
         }
         delivery.headers.emplace_back(std::move(name), std::move(*value));

@@ -110,6 +110,7 @@ TEST_CASE("headers that the fleet reads are kept, the delivery count is taken ou
     properties._flags = AMQP_BASIC_HEADERS_FLAG;
     properties.headers = {static_cast<int>(entries.size()), entries.data()};
     amqp_basic_deliver_t deliver{};
+    deliver.redelivered = 1;
     Assembler assembler;
     assembler.feed(method(AMQP_BASIC_DELIVER_METHOD, &deliver));
     assembler.feed(header(0, properties));
@@ -120,6 +121,22 @@ TEST_CASE("headers that the fleet reads are kept, the delivery count is taken ou
                                                {"small", std::int64_t{-3}},
                                                {"large", std::int64_t{1'000'000'000'000}},
                                                {"truth", true}});
+}
+
+TEST_CASE("what was never delivered before was given back by nobody, whatever its sender says") {
+    auto count = entry("x-delivery-count", AMQP_FIELD_KIND_I64);
+    count.value.value.i64 = 50;
+    amqp_basic_properties_t properties{};
+    properties._flags = AMQP_BASIC_HEADERS_FLAG;
+    properties.headers = {1, &count};
+    amqp_basic_deliver_t deliver{};
+    Assembler assembler;
+    assembler.feed(method(AMQP_BASIC_DELIVER_METHOD, &deliver));
+    assembler.feed(header(0, properties));
+    const auto arrival = assembler.take();
+    REQUIRE(arrival);
+    CHECK(arrival->delivery.delivery_count == 0);
+    CHECK(arrival->delivery.headers.empty());
 }
 
 TEST_CASE("every published message is persistent, and what is empty is left out") {
