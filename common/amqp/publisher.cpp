@@ -47,6 +47,7 @@ Outgoing as_published(Delivery&& delivery) {
     message.routing_key = std::move(delivery.routing_key);
     message.body = std::move(delivery.body);
     message.content_type = std::move(delivery.content_type);
+    message.content_encoding = std::move(delivery.content_encoding);
     message.message_id = std::move(delivery.message_id);
     message.type = std::move(delivery.type);
     message.reply_to = std::move(delivery.reply_to);

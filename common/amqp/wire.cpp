@@ -5,28 +5,30 @@
 
 #include <fmt/format.h>
 
+#include "common/outcome/trouble.hpp"
+
 namespace cartwright::amqp {
 namespace {
 
 constexpr std::size_t short_text_bytes_max = 255;
-/// Properties travel in one frame of 128 KiB.
-constexpr std::size_t headers_bytes_max = 120 * 1024;
 constexpr std::uint8_t persistent = 2;
 constexpr std::uint64_t reserve_bytes_max = 16 * 1024 * 1024;
 
-amqp_field_value_t field_of(const HeaderValue& value) {
-    amqp_field_value_t field{};
-    if (const auto* text = std::get_if<std::string>(&value)) {
-        field.kind = AMQP_FIELD_KIND_UTF8;
-        field.value.bytes = bytes_of(*text);
-    } else if (const auto* number = std::get_if<std::int64_t>(&value)) {
-        field.kind = AMQP_FIELD_KIND_I64;
-        field.value.i64 = *number;
-    } else {
-        field.kind = AMQP_FIELD_KIND_BOOLEAN;
-        field.value.boolean = std::get<bool>(value) ? 1 : 0;
+/// The library encodes whole tables only: this is one with the value as its only entry, under no name.
+std::optional<HeaderValue> foreign_value(const amqp_field_value_t& field) {
+    amqp_table_entry_t entry{amqp_empty_bytes, field};
+    amqp_table_t table{1, &entry};
+    for (std::size_t size = 1024; size <= 2 * headers_bytes_max; size *= 4) {
+        ForeignValue value{std::string(size, '\0')};
+        std::size_t end = 0;
+        const int status = amqp_encode_table({size, value.encoded.data()}, &table, &end);
+        if (status == AMQP_STATUS_TABLE_TOO_BIG) continue;
+        if (status != AMQP_STATUS_OK) return std::nullopt;
+        value.encoded.resize(end);
+        value.encoded.shrink_to_fit();
+        return value;
     }
-    return field;
+    return std::nullopt;
 }
 
 std::optional<HeaderValue> value_of(const amqp_field_value_t& field) {
@@ -51,7 +53,7 @@ std::optional<HeaderValue> value_of(const amqp_field_value_t& field) {
         case AMQP_FIELD_KIND_I64:
             return field.value.i64;
         default:
-            return std::nullopt;
+            return foreign_value(field);
     }
 }
 
@@ -84,6 +86,39 @@ std::string text_of(const amqp_bytes_t& bytes) {
     return bytes.len == 0 ? std::string() : std::string(static_cast<const char*>(bytes.bytes), bytes.len);
 }
 
+std::size_t header_bytes(const std::string& name, const HeaderValue& value) {
+    constexpr std::size_t length_of_name = 1, kind = 1, length_of_text = 4, number = 8, truth = 1;
+    constexpr std::size_t of_table = 6;  // a foreign value is a table of one
+    const auto begin = length_of_name + name.size() + kind;
+    if (const auto* text = std::get_if<std::string>(&value)) return begin + length_of_text + text->size();
+    if (const auto* foreign = std::get_if<ForeignValue>(&value))
+        return begin + foreign->encoded.size() - of_table;
+    return begin + (std::holds_alternative<bool>(value) ? truth : number);
+}
+
+amqp_field_value_t Properties::field_of(const HeaderValue& value) {
+    amqp_field_value_t field{};
+    if (const auto* text = std::get_if<std::string>(&value)) {
+        field.kind = AMQP_FIELD_KIND_UTF8;
+        field.value.bytes = bytes_of(*text);
+    } else if (const auto* number = std::get_if<std::int64_t>(&value)) {
+        field.kind = AMQP_FIELD_KIND_I64;
+        field.value.i64 = *number;
+    } else if (const auto* truth = std::get_if<bool>(&value)) {
+        field.kind = AMQP_FIELD_KIND_BOOLEAN;
+        field.value.boolean = *truth ? 1 : 0;
+    } else {
+        const auto& encoded = std::get<ForeignValue>(value).encoded;
+        if (!pool_) pool_.emplace();
+        amqp_table_t table{};
+        std::size_t end = 0;
+        const int status = amqp_decode_table(bytes_of(encoded), &pool_->pool, &table, &end);
+        CARTWRIGHT_ASSERT(status == AMQP_STATUS_OK && table.num_entries == 1);
+        field = table.entries[0].value;
+    }
+    return field;
+}
+
 Properties::Properties(const Outgoing& message) {
     properties_._flags = AMQP_BASIC_DELIVERY_MODE_FLAG;
     properties_.delivery_mode = persistent;
@@ -93,6 +128,7 @@ Properties::Properties(const Outgoing& message) {
         property = bytes_of(text);
     };
     set(AMQP_BASIC_CONTENT_TYPE_FLAG, properties_.content_type, message.content_type);
+    set(AMQP_BASIC_CONTENT_ENCODING_FLAG, properties_.content_encoding, message.content_encoding);
     set(AMQP_BASIC_MESSAGE_ID_FLAG, properties_.message_id, message.message_id);
     set(AMQP_BASIC_TYPE_FLAG, properties_.type, message.type);
     set(AMQP_BASIC_REPLY_TO_FLAG, properties_.reply_to, message.reply_to);
@@ -106,13 +142,11 @@ Properties::Properties(const Outgoing& message) {
 }
 
 std::optional<std::string> unencodable(const Outgoing& message) {
-    const std::pair<const char*, const std::string&> texts[] = {{"exchange", message.exchange},
-                                                                {"routing key", message.routing_key},
-                                                                {"content type", message.content_type},
-                                                                {"message id", message.message_id},
-                                                                {"type", message.type},
-                                                                {"reply address", message.reply_to},
-                                                                {"correlation id", message.correlation_id}};
+    const std::pair<const char*, const std::string&> texts[] = {
+        {"exchange", message.exchange},         {"routing key", message.routing_key},
+        {"content type", message.content_type}, {"content encoding", message.content_encoding},
+        {"message id", message.message_id},     {"type", message.type},
+        {"reply address", message.reply_to},    {"correlation id", message.correlation_id}};
     for (const auto& [name, text] : texts)
         if (text.size() > short_text_bytes_max)
             return fmt::format("{} longer than 255 bytes: {}", name, text);
@@ -120,8 +154,7 @@ std::optional<std::string> unencodable(const Outgoing& message) {
     for (const auto& [name, value] : message.headers) {
         if (name.size() > short_text_bytes_max)
             return fmt::format("header name longer than 255 bytes: {}", name);
-        const auto* text = std::get_if<std::string>(&value);
-        bytes += name.size() + (text ? text->size() : 0) + 16;
+        bytes += header_bytes(name, value);
     }
     if (bytes > headers_bytes_max)
         return fmt::format("headers of {} bytes, at most {}", bytes, headers_bytes_max);
@@ -173,6 +206,7 @@ void Assembler::read_properties(const amqp_basic_properties_t& properties) {
         return (properties._flags & flag) != 0 ? text_of(property) : std::string();
     };
     delivery.content_type = get(AMQP_BASIC_CONTENT_TYPE_FLAG, properties.content_type);
+    delivery.content_encoding = get(AMQP_BASIC_CONTENT_ENCODING_FLAG, properties.content_encoding);
     delivery.message_id = get(AMQP_BASIC_MESSAGE_ID_FLAG, properties.message_id);
     delivery.type = get(AMQP_BASIC_TYPE_FLAG, properties.type);
     delivery.reply_to = get(AMQP_BASIC_REPLY_TO_FLAG, properties.reply_to);

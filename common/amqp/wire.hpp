@@ -26,8 +26,20 @@ class Properties {
     const amqp_basic_properties_t* get() const { return &properties_; }
 
   private:
+    /// What decoded values refer to.
+    struct Pool {
+        amqp_pool_t pool{};
+        Pool() { init_amqp_pool(&pool, 4096); }
+        ~Pool() { empty_amqp_pool(&pool); }
+        Pool(const Pool&) = delete;
+        Pool& operator=(const Pool&) = delete;
+    };
+
+    amqp_field_value_t field_of(const HeaderValue& value);
+
     amqp_basic_properties_t properties_{};
     std::vector<amqp_table_entry_t> entries_;
+    std::optional<Pool> pool_;
 };
 
 /// Why AMQP has no room for the message's properties; nothing when it has.

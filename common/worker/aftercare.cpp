@@ -17,6 +17,7 @@ constexpr std::string_view attempt_header = "x-attempt";
 constexpr std::string_view first_failed_header = "x-first-failed-at";
 constexpr std::string_view error_header = "x-error";
 constexpr std::string_view broker_count_header = "x-delivery-count";
+constexpr std::string_view deaths_header = "x-death";
 /// A detail is for people; a header has to fit a frame.
 constexpr std::size_t detail_bytes_max = 2'000;
 
@@ -31,6 +32,7 @@ amqp::Outgoing copy_of(const Troubled& troubled) {
     amqp::Outgoing copy;
     copy.body = std::string(troubled.body);
     copy.content_type = troubled.one_of_many ? amqp::json_event : delivery.content_type;
+    copy.content_encoding = delivery.content_encoding;
     copy.message_id = troubled.one_of_many || delivery.message_id.empty()
                           ? message_id_of(std::string(troubled.id))
                           : delivery.message_id;
@@ -38,8 +40,8 @@ amqp::Outgoing copy_of(const Troubled& troubled) {
     copy.reply_to = delivery.reply_to;
     copy.correlation_id = delivery.correlation_id;
     for (const auto& header : delivery.headers) {
-        if (header.first != broker_count_header && !header.first.starts_with("x-parked-"))
-            copy.headers.push_back(header);
+        const bool of_an_earlier_end = header.first.starts_with("x-parked-") || header.first == deaths_header;
+        if (header.first != broker_count_header && !of_an_earlier_end) copy.headers.push_back(header);
     }
     return copy;
 }

@@ -121,10 +121,7 @@ class BadInputTest(MarketTest):
             if getattr(message, name) is not None:
                 self.assertEqual(as_text(getattr(message, name)), as_text(getattr(parked, name)), name)
         self.assertEqual((message.more or {}).get("content_encoding"), parked.content_encoding)
-        sent = {name: value for name, value in (message.headers or {}).items()
-                if not name.startswith(NOT_THE_SENDERS)}
-        kept = {name: value for name, value in parked.headers.items() if not name.startswith(NOT_THE_SENDERS)}
-        self.assertEqual(sent, kept)
+        self.assertEqual(the_senders(message.headers or {}), the_senders(parked.headers))
 
     def assert_together(self, count: int) -> None:
         """They were handled in batches, not one by one: what was alone could not harm a neighbour."""
@@ -141,6 +138,12 @@ class BadInputTest(MarketTest):
             "(SELECT coalesce(sum(open), 0) FROM reservation r WHERE (r.seller_id, r.sku, r.warehouse) = "
             "(p.seller_id, p.sku, p.warehouse)) OR on_hand <> (SELECT coalesce(sum(on_hand_delta), 0) FROM "
             "stock_event e WHERE (e.seller_id, e.sku, e.warehouse) = (p.seller_id, p.sku, p.warehouse))")
+
+
+def the_senders(headers: dict) -> dict:
+    """Without what others add; pika takes long numbers for unsigned."""
+    return {name: int(value) % 2 ** 64 if isinstance(value, int) and not isinstance(value, bool) else value
+            for name, value in headers.items() if not name.startswith(NOT_THE_SENDERS)}
 
 
 def as_text(value: str | bytes) -> str:

@@ -21,9 +21,16 @@ namespace {
 
 using amqp::Delivery;
 
+std::string text_of(const amqp::HeaderValue& value) {
+    if (std::holds_alternative<amqp::ForeignValue>(value)) return "(a table, a list, or the like)";
+    if (const auto* number = std::get_if<std::int64_t>(&value)) return fmt::format("{}", *number);
+    if (const auto* truth = std::get_if<bool>(&value)) return fmt::format("{}", *truth);
+    return std::get<std::string>(value);
+}
+
 std::string header(const Delivery& message, std::string_view name) {
     for (const auto& [key, value] : message.headers) {
-        if (key == name) return std::visit([](const auto& held) { return fmt::format("{}", held); }, value);
+        if (key == name) return text_of(value);
     }
     return {};
 }
@@ -120,11 +127,11 @@ void show(amqp::Control& control, const std::string& id, bool raw) {
     }
     fmt::print("id              {}\ntype            {}\ncontent type    {}\n", id_of(message), message.type,
                message.content_type);
+    if (!message.content_encoding.empty()) fmt::print("encoding        {}\n", message.content_encoding);
     if (!message.reply_to.empty())
         fmt::print("reply to        {} ({})\n", message.reply_to, message.correlation_id);
     for (const auto& [key, value] : message.headers) {
-        fmt::print("{:<15} {}\n", key,
-                   printable(std::visit([](const auto& held) { return fmt::format("{}", held); }, value)));
+        fmt::print("{:<15} {}\n", printable(key), printable(text_of(value)));
     }
     fmt::print("\n{}\n", printable(message.body));
 }
@@ -141,6 +148,7 @@ amqp::Outgoing replay_of(const Delivery& message, const std::optional<std::strin
     replay.routing_key = amqp::retry_queue(worker);
     replay.body = corrected.value_or(message.body);
     replay.content_type = message.content_type;
+    replay.content_encoding = corrected ? "" : message.content_encoding;
     replay.message_id = message.message_id;
     replay.type = message.type;
     replay.reply_to = message.reply_to;

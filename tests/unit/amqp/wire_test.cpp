@@ -117,10 +117,16 @@ TEST_CASE("headers that the fleet reads are kept, the delivery count is taken ou
     const auto arrival = assembler.take();
     REQUIRE(arrival);
     CHECK(arrival->delivery.delivery_count == 4);
-    CHECK(arrival->delivery.headers == Headers{{"text", std::string("t")},
-                                               {"small", std::int64_t{-3}},
-                                               {"large", std::int64_t{1'000'000'000'000}},
-                                               {"truth", true}});
+    const auto& headers = arrival->delivery.headers;
+    REQUIRE(headers.size() == 6);
+    CHECK(Headers(headers.begin(), headers.begin() + 4) == Headers{{"text", std::string("t")},
+                                                                   {"small", std::int64_t{-3}},
+                                                                   {"large", std::int64_t{1'000'000'000'000}},
+                                                                   {"truth", true}});
+    for (std::size_t i = 4; i < headers.size(); ++i) {
+        CAPTURE(headers[i].first);
+        CHECK(std::holds_alternative<ForeignValue>(headers[i].second));
+    }
 }
 
 TEST_CASE("what was never delivered before was given back by nobody, whatever its sender says") {
@@ -149,6 +155,38 @@ TEST_CASE("every published message is persistent, and what is empty is left out"
     CHECK(flags == (AMQP_BASIC_DELIVERY_MODE_FLAG | AMQP_BASIC_CONTENT_TYPE_FLAG |
                     AMQP_BASIC_MESSAGE_ID_FLAG | AMQP_BASIC_HEADERS_FLAG));
     CHECK(properties.get()->headers.num_entries == 1);
+}
+
+TEST_CASE("a header of a kind that the fleet does not know is passed on as it was") {
+    std::vector<amqp_field_value_t> inner(2);
+    inner[0].kind = AMQP_FIELD_KIND_I8;
+    inner[0].value.i8 = -3;
+    inner[1].kind = AMQP_FIELD_KIND_UTF8;
+    const std::string long_text(10'000, 'x');
+    inner[1].value.bytes = bytes_of(long_text);
+    auto list = entry("list", AMQP_FIELD_KIND_ARRAY);
+    list.value.value.array = {static_cast<int>(inner.size()), inner.data()};
+    amqp_basic_properties_t properties{};
+    properties._flags = AMQP_BASIC_HEADERS_FLAG;
+    properties.headers = {1, &list};
+    amqp_basic_deliver_t deliver{};
+    Assembler assembler;
+    assembler.feed(method(AMQP_BASIC_DELIVER_METHOD, &deliver));
+    assembler.feed(header(0, properties));
+    const auto arrival = assembler.take();
+    REQUIRE(arrival);
+    Outgoing outgoing;
+    outgoing.headers = arrival->delivery.headers;
+    REQUIRE(outgoing.headers.size() == 1);
+    // name, kind, length of the list, a small number, a text
+    CHECK(header_bytes("list", outgoing.headers[0].second) == 1 + 4 + 1 + 4 + 2 + 1 + 4 + 10'000);
+    const Properties passed_on(outgoing);
+    REQUIRE(passed_on.get()->headers.num_entries == 1);
+    const auto& field = passed_on.get()->headers.entries[0].value;
+    REQUIRE(field.kind == AMQP_FIELD_KIND_ARRAY);
+    REQUIRE(field.value.array.num_entries == 2);
+    CHECK(field.value.array.entries[0].value.i8 == -3);
+    CHECK(text_of(field.value.array.entries[1].value.bytes) == long_text);
 }
 
 TEST_CASE("what AMQP has no room for is named") {
