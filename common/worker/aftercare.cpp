@@ -18,6 +18,8 @@ constexpr std::string_view first_failed_header = "x-first-failed-at";
 constexpr std::string_view error_header = "x-error";
 constexpr std::string_view broker_count_header = "x-delivery-count";
 constexpr std::string_view deaths_header = "x-death";
+/// More than anybody waits for.
+constexpr std::int64_t attempts_counted_max = 1'000'000'000;
 /// A detail is for people; a header has to fit a frame.
 constexpr std::size_t detail_bytes_max = 2'000;
 
@@ -80,7 +82,8 @@ amqp::Outgoing for_ladder(const std::string& worker, const LadderSettings& ladde
     if (rung > 0 && random() % 4 == 0) --rung;
     copy.exchange = "retry";
     copy.routing_key = rungs[rung];
-    if (find(copy.headers, first_failed_header) == nullptr)
+    // Whoever was not on the ladder yet says nothing about it.
+    if (troubled.attempts == 0 || find(copy.headers, first_failed_header) == nullptr)
         set(copy.headers, first_failed_header, to_rfc3339(now()));
     set(copy.headers, attempt_header, troubled.attempts + 1);
     set(copy.headers, error_header, shortened(detail));
@@ -88,9 +91,14 @@ amqp::Outgoing for_ladder(const std::string& worker, const LadderSettings& ladde
 }
 
 std::int64_t attempts_of(const amqp::Delivery& delivery) {
+    const auto& workers = amqp::workers_with_ladder();
+    const bool from_ladder = std::any_of(workers.begin(), workers.end(), [&](const std::string& worker) {
+        return delivery.queue == amqp::retry_queue(worker);
+    });
+    if (!from_ladder) return 0;
     const auto* value = find(delivery.headers, attempt_header);
     const auto* number = value == nullptr ? nullptr : std::get_if<std::int64_t>(value);
-    return number == nullptr ? 0 : std::max<std::int64_t>(0, *number);
+    return number == nullptr ? 0 : std::clamp<std::int64_t>(*number, 0, attempts_counted_max);
 }
 
 std::optional<amqp::Outgoing> answer(const std::string& reply_to, const std::string& correlation_id,

@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <limits>
 
 using namespace cartwright;
 using namespace cartwright::worker;
@@ -67,6 +68,7 @@ TEST_CASE("the ladder climbs, counts attempts in its own header, and repeats its
     CHECK(first.exchange == "retry");
     CHECK(first.routing_key == "router.retry.1s");
     original.headers = first.headers;
+    original.queue = "router.retry";
     CHECK(attempts_of(original) == 1);
     for (int i = 0; i < 20; ++i) {
         const auto later =
@@ -74,6 +76,28 @@ TEST_CASE("the ladder climbs, counts attempts in its own header, and repeats its
         CHECK((later.routing_key == "router.retry.5s" || later.routing_key == "router.retry.1s"));
         CHECK(text(later, "x-first-failed-at") == text(first, "x-first-failed-at"));
     }
+}
+
+TEST_CASE("only who comes from the ladder was on it, whatever a sender writes") {
+    auto original = delivery();
+    original.headers = {{"x-attempt", std::int64_t{7}}, {"x-first-failed-at", std::string("never")}};
+    for (const auto* queue : {"reserver.carts", "splitter.orders", "x.retry", "reserver.retry.1s"}) {
+        original.queue = queue;
+        CHECK(attempts_of(original) == 0);
+    }
+    const LadderSettings ladder{{std::chrono::seconds{1}}, 20};
+    const auto first = for_ladder("reserver", ladder, {original, original.body, "t", "1", false, 0}, "");
+    CHECK(text(first, "x-first-failed-at").starts_with("20"));
+    original.queue = "reserver.retry";
+    CHECK(attempts_of(original) == 7);
+    for (const auto number : {std::int64_t{-1}, std::numeric_limits<std::int64_t>::min()}) {
+        original.headers = {{"x-attempt", number}};
+        CHECK(attempts_of(original) == 0);
+    }
+    original.headers = {{"x-attempt", std::numeric_limits<std::int64_t>::max()}};
+    CHECK(attempts_of(original) == 1'000'000'000);
+    original.headers = {{"x-attempt", std::string("7")}};
+    CHECK(attempts_of(original) == 0);
 }
 
 TEST_CASE("an answer may not be addressed to a queue of the fleet") {
