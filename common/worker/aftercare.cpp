@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
 #include <random>
+#include <set>
 
 #include "common/amqp/topology.hpp"
 #include "common/log/log.hpp"
@@ -22,6 +24,8 @@ constexpr std::string_view deaths_header = "x-death";
 constexpr std::int64_t attempts_counted_max = 1'000'000'000;
 /// A detail is for people; a header has to fit a frame.
 constexpr std::size_t detail_bytes_max = 2'000;
+/// Likewise of the names that a detail tells.
+constexpr std::size_t names_bytes_max = 500;
 
 const amqp::HeaderValue* find(const amqp::Headers& headers, std::string_view name) {
     const auto found = std::find_if(headers.begin(), headers.end(),
@@ -57,6 +61,40 @@ std::string shortened(std::string_view text) {
     return std::string(text.substr(0, detail_bytes_max));
 }
 
+/// Headers may fill a frame by themselves: then the largest of the sender's give way to ours. Names those
+/// that do.
+std::string make_room(amqp::Headers& headers, std::size_t bytes_wanted) {
+    std::vector<std::pair<std::size_t, std::string>> by_size;
+    std::size_t bytes = bytes_wanted;
+    for (const auto& [name, value] : headers) {
+        by_size.emplace_back(amqp::header_bytes(name, value), name);
+        bytes += by_size.back().first;
+    }
+    std::sort(by_size.begin(), by_size.end(), std::greater<>{});
+    std::set<std::string> left_out;
+    std::string names;
+    for (const auto& [size, name] : by_size) {
+        if (bytes <= amqp::headers_bytes_max) break;
+        bytes -= size;
+        left_out.insert(name);
+        if (names.size() < names_bytes_max) names += (names.empty() ? "" : ", ") + name;
+    }
+    std::erase_if(headers, [&](const auto& header) { return left_out.contains(header.first); });
+    return names;
+}
+
+/// What does not fit is left out, which the detail tells.
+void add_headers(amqp::Outgoing& copy, amqp::Headers ours, std::string_view detail_name,
+                 std::string_view detail) {
+    std::size_t bytes = detail_name.size() + detail_bytes_max + names_bytes_max + 512;
+    for (const auto& [name, value] : ours) bytes += amqp::header_bytes(name, value);
+    const auto left_out = make_room(copy.headers, bytes);
+    for (auto& [name, value] : ours) set(copy.headers, name, std::move(value));
+    auto text = shortened(detail);
+    if (!left_out.empty()) text += fmt::format("; headers left out for want of room: {}", left_out);
+    set(copy.headers, detail_name, std::move(text));
+}
+
 }  // namespace
 
 amqp::Outgoing parked(const std::string& worker, const Troubled& troubled, std::string_view reason,
@@ -64,12 +102,13 @@ amqp::Outgoing parked(const std::string& worker, const Troubled& troubled, std::
     auto copy = copy_of(troubled);
     copy.exchange = "parking";
     copy.routing_key = worker;
-    set(copy.headers, "x-parked-reason", std::string(reason));
-    set(copy.headers, "x-parked-detail", shortened(detail));
-    set(copy.headers, "x-parked-worker", worker);
-    set(copy.headers, "x-parked-queue", troubled.delivery.queue);
-    set(copy.headers, "x-parked-at", to_rfc3339(now()));
-    set(copy.headers, "x-parked-attempts", troubled.attempts);
+    add_headers(copy,
+                {{"x-parked-reason", std::string(reason)},
+                 {"x-parked-worker", worker},
+                 {"x-parked-queue", troubled.delivery.queue},
+                 {"x-parked-at", to_rfc3339(now())},
+                 {"x-parked-attempts", troubled.attempts}},
+                "x-parked-detail", detail);
     return copy;
 }
 
@@ -83,10 +122,10 @@ amqp::Outgoing for_ladder(const std::string& worker, const LadderSettings& ladde
     copy.exchange = "retry";
     copy.routing_key = rungs[rung];
     // Whoever was not on the ladder yet says nothing about it.
-    if (troubled.attempts == 0 || find(copy.headers, first_failed_header) == nullptr)
-        set(copy.headers, first_failed_header, to_rfc3339(now()));
-    set(copy.headers, attempt_header, troubled.attempts + 1);
-    set(copy.headers, error_header, shortened(detail));
+    amqp::Headers ours{{std::string(attempt_header), troubled.attempts + 1}};
+    const auto* before = troubled.attempts == 0 ? nullptr : find(copy.headers, first_failed_header);
+    ours.emplace_back(first_failed_header, before == nullptr ? to_rfc3339(now()) : *before);
+    add_headers(copy, std::move(ours), error_header, detail);
     return copy;
 }
 

@@ -1,6 +1,7 @@
 #include "common/worker/aftercare.hpp"
 
 #include <doctest/doctest.h>
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <limits>
@@ -98,6 +99,36 @@ TEST_CASE("only who comes from the ladder was on it, whatever a sender writes") 
     CHECK(attempts_of(original) == 1'000'000'000);
     original.headers = {{"x-attempt", std::string("7")}};
     CHECK(attempts_of(original) == 0);
+}
+
+TEST_CASE("headers that fill a frame give way to the reason, the largest first") {
+    auto original = delivery();
+    const auto bytes = [](const amqp::Outgoing& message) {
+        std::size_t all = 0;
+        for (const auto& [name, value] : message.headers) all += amqp::header_bytes(name, value);
+        return all;
+    };
+    const std::string detail(5'000, 'd');
+    for (const std::size_t size : {122'000, 125'000, 127'000, 129'000, 131'000}) {
+        CAPTURE(size);
+        original.headers = {{"small", std::string("s")},
+                            {"large", std::string(size - 50'000, 'x')},
+                            {"medium", std::string(50'000, 'x')}};
+        const Troubled troubled{original, original.body, "t", "1", false, 0};
+        const auto copy = parked("reserver", troubled, "malformed", detail);
+        CHECK(bytes(copy) <= amqp::headers_bytes_max);
+        CHECK(text(copy, "small") == "s");
+        CHECK(text(copy, "x-parked-reason") == "malformed");
+        CHECK(has(copy, "large") == (size < 126'000));
+        CHECK(text(copy, "x-parked-detail").ends_with("room: large") == !has(copy, "large"));
+        const auto later = for_ladder("reserver", {{std::chrono::seconds{1}}, 20}, troubled, detail);
+        CHECK(bytes(later) <= amqp::headers_bytes_max);
+        CHECK(has(later, "x-attempt"));
+    }
+    original.headers.clear();
+    for (int i = 0; i < 12'000; ++i) original.headers.emplace_back(fmt::format("h{}", i), true);
+    CHECK(bytes(parked("reserver", {original, original.body, "t", "1", false, 0}, "poison", detail)) <=
+          amqp::headers_bytes_max);
 }
 
 TEST_CASE("an answer may not be addressed to a queue of the fleet") {
