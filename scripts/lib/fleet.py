@@ -227,6 +227,7 @@ class Fleet:
         self.servers = servers
         self.binaries = REPOSITORY / "build" / (preset or default_preset()) / "bin"
         self.config = config
+        self.environment: dict[str, str] = {}  # for workers added from now on; a URL here wins over the servers'
         self.workers: list[Worker] = []
 
     def __enter__(self) -> Fleet:
@@ -255,7 +256,7 @@ class Fleet:
         index = 1 + max((worker.index for worker in self.named(name)), default=0)
         argv = [str(self.binaries / name), "--config", str(config or self.config), "--http-port", "0",
                 *arguments]
-        worker = Worker(self.servers, name, index, argv, environment or {})
+        worker = Worker(self.servers, name, index, argv, {**self.environment, **(environment or {})})
         self.workers.append(worker)
         return worker
 
