@@ -7,8 +7,8 @@
 
 What is said of the gate holds for every connection, those to come too, and for both directions unless one is
 named: TO_SERVER is what clients say, TO_CLIENT what the server answers. Methods return when the gate has done
-it. The gate is one thread; a direction that may not move is not read either (beyond a bounded buffer), so that
-its sender feels it.
+it. The gate is one thread; a direction that may not move is not read either (beyond a bounded buffer), so its
+sender feels it.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Gate:
     def close(self) -> None:
         """Resets every connection and gives the port back."""
         if self._thread.is_alive():
-            self._call(self._shut)
+            self.call(self._shut)
             self._thread.join(10)
 
     # What may go wrong
@@ -76,11 +76,11 @@ class Gate:
             for link in links:
                 link.reset(BOTH if side is None else (side,))
             return len(links)
-        return self._call(act)
+        return self.call(act)
 
     def refuse(self) -> None:
         """New connections are refused; those that are open go on."""
-        self._call(lambda: self._accept(False))
+        self.call(lambda: self._accept(False))
 
     def stall(self, *directions: str) -> None:
         """Connections stay open, and are opened, but no byte moves and no end is passed on."""
@@ -108,7 +108,7 @@ class Gate:
                 link.pipes[direction].half_close()
                 link.watch()
             return len(links)
-        return self._call(act)
+        return self.call(act)
 
     def go_on(self) -> None:
         """Ends refusing, stall, black hole, slowness and truncation. A connection that lost bytes in a black
@@ -122,21 +122,21 @@ class Gate:
                     link.reset(BOTH)
                 else:
                     link.move()
-        self._call(act)
+        self.call(act)
 
     # What can be seen
 
     def connections(self) -> int:
         """Open now."""
-        return self._call(lambda: len(self._links))
+        return self.call(lambda: len(self._links))
 
     def truncations_left(self, direction: str = TO_CLIENT) -> int:
         """How many resets that `truncate` ordered are still to come."""
-        return self._call(lambda: len(self._rules[direction].cut_after))
+        return self.call(lambda: len(self._rules[direction].cut_after))
 
     # The thread
 
-    def _call(self, act):
+    def call(self, act):
         """Has the gate's thread do it, and returns what it returned."""
         if threading.current_thread() is self._thread:
             return act()
@@ -152,7 +152,7 @@ class Gate:
                 self._rules[direction].become(**settings)
             for link in list(self._links):
                 link.move()
-        self._call(act)
+        self.call(act)
 
     def _accept(self, accepting: bool) -> None:
         if accepting == self._accepting:
@@ -208,9 +208,16 @@ class Gate:
         except OSError:
             _reset(client)
             return
-        link = Link(self._links, self._selector, client, server, self._rules)
+        link = Link(self._links, self._selector, client, server)
+        link.pipes = self.make_pipes(link, self._rules)
         self._links.append(link)
         link.watch()
+
+    def make_pipes(self, link: Link, rules: dict[str, _Rule]) -> dict[str, Pipe]:
+        """The gate's thread: both directions of a new connection."""
+        client, server = link.sockets[TO_CLIENT], link.sockets[TO_SERVER]
+        return {TO_SERVER: Pipe(client, server, rules[TO_SERVER]),
+                TO_CLIENT: Pipe(server, client, rules[TO_CLIENT])}
 
 
 class _Rule:
@@ -329,16 +336,14 @@ class Pipe:
 class Link:
     """One connection through the gate: two sockets and two pipes. Only the gate's thread touches it."""
 
-    def __init__(self, links: list, selector, client: socket.socket, server: socket.socket,
-                 rules: dict[str, _Rule]):
+    def __init__(self, links: list, selector, client: socket.socket, server: socket.socket):
         self._links, self._selector = links, selector
         self.sockets = {TO_CLIENT: client, TO_SERVER: server}
         self.client_port = client.getpeername()[1] if _connected(client) else 0
         for end in (client, server):
             end.setblocking(False)
             end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.pipes = {TO_SERVER: Pipe(client, server, rules[TO_SERVER]),
-                      TO_CLIENT: Pipe(server, client, rules[TO_CLIENT])}
+        self.pipes: dict[str, Pipe] = {}
         self.gone = False
 
     def move(self) -> None:
