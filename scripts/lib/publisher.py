@@ -13,6 +13,7 @@ again. A message may therefore arrive twice, never not at all: the receiver know
 from __future__ import annotations
 
 import collections
+import math
 import threading
 import time
 
@@ -30,14 +31,18 @@ class Publisher:
     """One connection with a thread of its own. `publish` and `flush` may be called from any thread."""
 
     def __init__(self, url: str, window_max: int = 2000, name: str = "cartwright scripts",
-                 patience_s: float = 30):
+                 patience_s: float = 30, insistent: bool = False):
+        """Who is `insistent` publishes what no queue takes again too, for as long as it lives."""
         self._parameters = pika.URLParameters(url)
         self._parameters.client_properties = {"connection_name": name}
         self._window_max = window_max
-        self._patience_s = patience_s
+        self._patience_s = math.inf if insistent else patience_s
+        self._insistent = insistent
         self._state = threading.Condition()
         self._waiting: collections.deque[Message] = collections.deque()  # not yet published
         self._unconfirmed: dict[int, Message] = {}                       # by delivery tag of this channel
+        self._returned: set[int] = set()                                 # those of them that no queue takes
+        self._refused: list[Message] = []                                # to be published again in a moment
         self._accepted = 0
         self._confirmed = 0
         self._again = 0
@@ -135,7 +140,8 @@ class Publisher:
     def _channel_closed(self, channel, reason) -> None:
         """The broker closes a channel for an error in what we ask (no such exchange, no permission)."""
         self._channel = None
-        if not self._stopping and isinstance(reason, pika.exceptions.ChannelClosedByBroker):
+        refused = isinstance(reason, pika.exceptions.ChannelClosedByBroker)
+        if refused and not self._stopping and not self._insistent:
             self._fail(Trouble(f"the broker refused: {reason.reply_text}",
                                "is the topology there? build/release/bin/cartwright topology apply"))
         if channel.connection.is_open:
@@ -146,7 +152,7 @@ class Publisher:
         with self._state:
             self._woken = False
         channel = self._channel
-        if channel is None or self._blocked:
+        if channel is None or not channel.is_open or self._blocked:
             return
         for _ in range(_BURST_MAX):
             if not self._waiting:
@@ -167,24 +173,34 @@ class Publisher:
             tags = [each for each in self._unconfirmed if each <= tag]
         else:
             tags = [tag]
-        messages = [self._unconfirmed.pop(each) for each in tags]
-        if isinstance(frame.method, pika.spec.Basic.Nack):
-            self._again += len(messages)
-            self._connection.ioloop.call_later(_AGAIN_AFTER_S, lambda: self._requeue(messages))
-            return
+        nacked = isinstance(frame.method, pika.spec.Basic.Nack)
+        again = [self._unconfirmed.pop(each) for each in tags if nacked or each in self._returned]
+        if again:
+            self._returned.difference_update(tags)
+            self._again += len(again)
+            self._refused += again
+            self._connection.ioloop.call_later(_AGAIN_AFTER_S, self._publish_refused)
+        confirmed = [each for each in tags if self._unconfirmed.pop(each, None) is not None]
         with self._state:
-            self._confirmed += len(messages)
+            self._confirmed += len(confirmed)
             self._state.notify_all()
 
     def _on_return(self, _channel, method, properties, _body) -> None:
-        """Mandatory, and the exchange has no queue for it: that does not heal by repeating."""
+        """Mandatory, and the exchange has no queue for it: by itself that does not heal."""
+        if self._insistent:
+            sent = (properties.message_id, properties.correlation_id)
+            self._returned.add(next(
+                tag for tag, message in self._unconfirmed.items()
+                if (message.message_id, message.correlation_id) == sent and tag not in self._returned))
+            return
         self._fail(Trouble(f"nobody takes {properties.message_id}: exchange {method.exchange!r} has no "
                            "queue for "
                            f"{method.routing_key!r} ({method.reply_text})",
                            "is the topology there? build/release/bin/cartwright topology apply"))
 
-    def _requeue(self, messages: list[Message]) -> None:
-        self._waiting.extendleft(reversed(messages))
+    def _publish_refused(self) -> None:
+        self._waiting.extendleft(reversed(self._refused))
+        self._refused.clear()
         self._pump()
 
     def _set_blocked(self, blocked: bool) -> None:
@@ -194,10 +210,11 @@ class Publisher:
 
     def _lost(self) -> None:
         """The connection is gone: what was unconfirmed goes first on the next one."""
-        messages = list(self._unconfirmed.values())
+        self._again += len(self._unconfirmed)
+        self._waiting.extendleft(reversed([*self._refused, *self._unconfirmed.values()]))
         self._unconfirmed.clear()
-        self._waiting.extendleft(reversed(messages))
-        self._again += len(messages)
+        self._returned.clear()
+        self._refused.clear()
         self._channel, self._blocked = None, False
         if self._stopping or self._error is not None:
             return

@@ -3,8 +3,9 @@
 import json
 import subprocess
 import threading
+from unittest import mock
 
-from environment import EnvironmentTest
+from environment import EnvironmentTest, wait_for
 from lib.console import Trouble
 from lib.generator import Generator
 from lib.messages import Message, cart_submitted
@@ -52,6 +53,33 @@ class PublisherTest(EnvironmentTest):
         with self.assertRaisesRegex(Trouble, "no exchange"):
             with Publisher(self.url) as publisher:
                 publisher.publish(message(1, exchange="no-such-exchange"))
+
+    def test_the_insistent_publish_what_nobody_takes_until_somebody_does(self):
+        channel = self.environment.amqp().channel()
+        channel.queue_delete(QUEUE)
+        with Publisher(self.url, insistent=True) as publisher:
+            for number in range(20):
+                publisher.publish(message(number))
+            wait_for(lambda: publisher.published_again >= 20, what="the broker to return them")
+            self.assertEqual(publisher.confirmed, 0)
+            channel.queue_declare(QUEUE, durable=True)
+            publisher.flush()
+        self.assertEqual(set(self.arrived()), set(range(20)))
+
+    def test_what_was_refused_before_the_connection_was_lost_is_not_forgotten(self):
+        arguments = {"x-max-length": 1, "x-overflow": "reject-publish"}
+        channel = self.environment.amqp().channel()
+        channel.queue_delete(QUEUE)
+        channel.queue_declare(QUEUE, durable=True, arguments=arguments)
+        with mock.patch("lib.publisher._AGAIN_AFTER_S", 3600), Publisher(self.url) as publisher:
+            for number in range(10):
+                publisher.publish(message(number))
+            wait_for(lambda: publisher.published_again, what="the broker to refuse some")
+            channel.queue_delete(QUEUE)
+            channel.queue_declare(QUEUE, durable=True)
+            self.environment.servers.rabbitmq.control("close_all_connections", "test")
+            publisher.flush(timeout_s=20)
+        self.assertGreaterEqual(set(self.arrived()), set(range(1, 10)))
 
     def test_no_broker_is_an_error(self):
         with self.assertRaisesRegex(Trouble, "no connection"):
