@@ -28,6 +28,8 @@ using outcome::Verdict;
 /// From this count on a message is suspicious: two redeliveries may be a cut connection, or the death of a
 /// process.
 constexpr std::int64_t suspicious_delivery_count = 2;
+/// What a lane that pauses needs to notice that it has to stop.
+constexpr std::chrono::milliseconds leaving_time{500};
 
 /// A delivery that is being worked on. `open` counts its events that are not yet finished and confirmed.
 struct InHand {
@@ -387,6 +389,7 @@ Lane::Lane(LaneSettings settings, LaneContext context, std::unique_ptr<Handler> 
 
 Lane::~Lane() {
     finish(Clock::now());
+    if (state_->thread.joinable()) state_->thread.join();
 }
 
 const LaneSettings& Lane::settings() const {
@@ -422,10 +425,17 @@ bool Lane::finish(Clock::time_point deadline) {
         state_->changed.wait_until(lock, deadline, [&] { return state_->ended; });
         state_->stopping = true;
         state_->changed.notify_all();
+        state_->changed.wait_for(lock, leaving_time, [&] { return state_->ended; });
+        if (!state_->ended) return false;
     }
     state_->thread.join();
     const std::lock_guard lock(state_->mutex);
     return state_->waiting.empty() && state_->in_flight == 0;
+}
+
+bool Lane::ended() const {
+    const std::lock_guard lock(state_->mutex);
+    return state_->ended || !state_->thread.joinable();
 }
 
 std::chrono::milliseconds Lane::busy_for() const {

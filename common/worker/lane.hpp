@@ -59,8 +59,10 @@ class Lane {
     /// Any thread: deliveries of this subscription that are not begun are dropped, the broker gives them
     /// again.
     void forget(std::size_t subscription);
-    /// Handles what is queued, waits for confirms, ends the thread; false when the deadline came first.
+    /// Handles what is queued, waits for confirms, ends the thread; false when the deadline came first. The
+    /// thread then ends as soon as the handler lets it: `ended` says whether it has.
     bool finish(std::chrono::steady_clock::time_point deadline);
+    bool ended() const;
     /// How long the handler has been at one batch; zero when it is not at work or waits for a server that is
     /// away.
     std::chrono::milliseconds busy_for() const;

@@ -7,6 +7,7 @@
 #include <atomic>
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
 #include <exception>
 #include <mutex>
 #include <thread>
@@ -228,6 +229,12 @@ void Program::State::drain() {
         publisher->close();
     }
     log::info("drained", {{"whole", whole}});
+    for (const auto& lane : lanes) {
+        if (lane->ended()) continue;
+        // Nothing interrupts a statement that waits for a lock. What is not committed never happened.
+        log::warn("left_at_work", {{"lane", lane->settings().name}});
+        std::_Exit(1);
+    }
     if (!whole && exit_code == 0) exit_code = 1;
     loop.stop();
 }

@@ -2,6 +2,7 @@
 
 import unittest
 
+from environment import wait_for
 from market import MarketTest
 
 
@@ -42,6 +43,25 @@ class DrainTest(MarketTest):
         for worker in self.fleet.running():
             worker.stop()
             self.assertEqual(0, worker.exit_status, worker.label)
+
+    def test_the_deadline_holds_for_who_waits_for_a_lock(self):
+        """What the lane had in hand is left to the broker, which gives it to the next."""
+        self.sell("s1", "A", 5)
+        self.fleet.stop()
+        config = self.environment.servers.run.path / "drain.yaml"
+        config.write_text("limits: {drain_deadline_ms: 1000}\n")
+        reserver, = self.fleet.start("reserver", config=config)
+        locker = self.environment.postgres()
+        locker.autocommit = False
+        locker.cursor().execute("SELECT FROM stock_position FOR UPDATE")
+        sent = self.cart("o1", [("1", "A", 2)])
+        wait_for(lambda: self.market.one("SELECT count(*) FROM pg_locks WHERE NOT granted"), what="the reserver to wait")
+        reserver.terminate()
+        self.assertEqual(1, reserver.wait_exit(5))
+        locker.rollback()
+        reserver.start()
+        self.assertEqual("ready", self.outcome(sent))
+        self.assertEqual((5, 2, 0), self.position("s1", "A"))
 
 
 if __name__ == "__main__":
