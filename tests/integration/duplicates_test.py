@@ -3,9 +3,11 @@
 import copy
 import unittest
 
-from environment import wait_for
+from doubling import HOPS, Doubling
+from environment import EnvironmentTest, wait_for
 from lib.messages import cart_submitted, re_serialised, stock_moved
 from market import MarketTest
+from storm_market import StormMarket
 
 
 class Twice:
@@ -111,6 +113,38 @@ class DuplicatesTest(MarketTest):
         self.fleet.start_all({"reserver": 1, "splitter": 1, "router": 1})
         self.assert_promises()
         self.assertEqual(["o1"], [one.order_id for one in self.market.evidence.arrivals])
+
+
+class EveryHopTest(EnvironmentTest):
+    """Every message of every queue of the fleet comes twice and in another order, all at the same time."""
+
+    def test_all_at_once_under_load(self):
+        # Who waits for what has not come yet climbs a ladder; in a calm reserver and router nobody does.
+        busy = set(HOPS) - {"reserver.retry", "router.retry"}
+        self.fleet.start_all({"reserver": 2, "splitter": 2, "router": 2})
+        market = StormMarket(self.environment, seed=11, carts_per_s=100, seconds=10)
+        self.addCleanup(market.close)
+        violations: list[str] = []
+
+        def settled() -> bool:
+            violations[:] = market.violations() + [f"not doubled: {left}" for left in doubling.left().items()]
+            return not violations
+
+        with Doubling(self.environment, seed=12) as doubling:
+            market.begin()
+            wait_for(lambda: market.voice.carts > 1000 and not busy - doubling.doubled.keys(), 60, "enough trade")
+            market.end()
+            try:
+                wait_for(settled, 60)
+            except AssertionError:
+                self.fail(f"{len(violations)} violations:\n" + "\n".join(violations[:20]))
+        self.assertEqual([], doubling.troubles)
+        self.assertIsNone(market.trouble)
+        self.fleet.stop()
+        self.assertEqual([], market.violations(), "after the workers drained")
+        arrivals = [one.message_id for one in market.evidence.arrivals]
+        self.assertEqual(len(set(arrivals)), len(arrivals), "sellers got something twice though no worker died")
+        self.environment.cartwright("topology", "check")
 
 
 if __name__ == "__main__":

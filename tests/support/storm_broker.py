@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from pathlib import Path
 
 from environment import Environment
 from lib.fleet import Worker
@@ -23,8 +24,10 @@ class BrokerFaults(Faults):
     name = "rabbitmq"
     pause_s = (0.5, 3.0)
 
-    def __init__(self, storm: Storm, environment: Environment, workers: list[Worker]):
+    def __init__(self, storm: Storm, environment: Environment, workers: list[Worker], config: Path):
+        """`config` says which topology there is."""
         super().__init__(storm)
+        self._config = config
         self._environment = environment
         self._workers = workers
         self._server = environment.servers.rabbitmq
@@ -34,7 +37,7 @@ class BrokerFaults(Faults):
         self._server.control("set_vm_memory_high_watermark", "0.6")
         self._server.control("set_disk_free_limit", "64MB")
         self._be_patient()
-        self._environment.cartwright("topology", "apply")
+        self._environment.cartwright("topology", "--config", str(self._config), "apply")
 
     def fault_restart(self) -> None:
         self.log("stops")
@@ -79,7 +82,7 @@ class BrokerFaults(Faults):
 
     def fault_queue_full(self) -> None:
         """A queue of the fleet takes one message at a time."""
-        queue = self.chance.choice([*_BINDINGS, "reserver.retry", "splitter.retry", "router.retry.1s"])
+        queue = self.chance.choice([*_BINDINGS, "reserver.retry", "splitter.retry", "router.retry"])
         path = f"/api/policies/%2F/{queue}"
         policy = self._server.management("GET", path)
         full = {**policy, "definition": {**policy["definition"], "max-length": 1}}
@@ -126,7 +129,7 @@ class BrokerFaults(Faults):
                 self.hold(0.5, 4)
             else:
                 self.log(f"{queue} unbound; it did not get empty")
-        self._environment.cartwright("topology", "apply")
+        self._environment.cartwright("topology", "--config", str(self._config), "apply")
         self.log(f"{queue} made again")
 
     def _emptied(self, channel, queue: str, workers: list[Worker]) -> bool:
