@@ -11,6 +11,10 @@ void BrokerConfig::describe(config::Binder& binder) {
     binder.field("tls_key_file", connection.tls_key_file, "Its private key.");
     binder.field("connect_timeout_ms", connection.connect_timeout, {100, 60'000},
                  "Limit of a connection attempt.");
+    auto heartbeat_s = static_cast<std::int64_t>(connection.heartbeat.count());
+    binder.field("heartbeat_s", heartbeat_s, {1, 60},
+                 "Who says nothing for two to three of these is given up by the other side.");
+    connection.heartbeat = std::chrono::seconds(heartbeat_s);
     binder.field("stall_timeout_ms", connection.stall_timeout, {1'000, 300'000},
                  "A broker that takes no bytes for this long is given up and connected anew.");
     binder.field("reconnect_delay_max_ms", connection.reconnect_delay_max, {100, 60'000},
