@@ -42,10 +42,12 @@ worker::Result FillHandler::handle(std::span<const worker::Member> batch) {
         walk.doorbell = member.event.envelope.id.str();
         walk.again.insert(doorbell->positions.begin(), doorbell->positions.end());
         forget_cancelled(walk.doorbell);
-        walk.again.merge(publish_again(walk.doorbell, telling));
         do {
             begin_again(walk);
             while (!walk.ended) fill_page(walk, telling);
+            // Behind the walk, because its locks waited for whoever had this doorbell before and may have
+            // died after sending its commit.
+            if (walk.again.empty()) walk.again = publish_again(walk, telling);
         } while (!walk.again.empty());
         result.verdicts.push_back(outcome::Done{});
     }
@@ -65,29 +67,35 @@ void FillHandler::forget_cancelled(const std::string& doorbell) {
 void FillHandler::begin_again(Walk& walk) {
     Walk fresh;
     fresh.doorbell = walk.doorbell;
+    fresh.told = std::move(walk.told);
     fresh.offers.assign(walk.again.begin(), walk.again.end());
     walk = std::move(fresh);
 }
 
 /// What this doorbell filled before its worker died is published again, as it was stored or as it has become.
 /// What those orders wanted.
-std::set<OfferKey> FillHandler::publish_again(const std::string& doorbell, Telling& telling) {
+std::set<OfferKey> FillHandler::publish_again(Walk& walk, Telling& telling) {
     std::vector<OrderState> filled;
     std::set<OfferKey> offers;
     Telling rung(config_);
     session_->transaction([&](Transaction& transaction) {
         filled.clear();
         offers.clear();
-        const auto rows = transaction.run(query::read_filled, {doorbell});
+        const auto rows = transaction.run(query::read_filled, {walk.doorbell});
         for (std::size_t i = 0; i < rows.size(); ++i) {
-            filled.push_back({OrderId(std::string(rows.text(i, 0))), std::string(rows.text(i, 1)),
-                              std::string(rows.text(i, 2))});
+            OrderId order_id(std::string(rows.text(i, 0)));
+            if (walk.told.contains(order_id)) continue;
+            filled.push_back(
+                {std::move(order_id), std::string(rows.text(i, 1)), std::string(rows.text(i, 2))});
             if (const auto order = order_of(decoder_, filled.back())) add_offers(*order, offers);
         }
         rung = Telling(config_);
         ring_positions(transaction, offers, rung);
     });
-    for (const auto& state : filled) telling.order(state, {});
+    for (const auto& state : filled) {
+        walk.told.insert(state.order_id);
+        telling.order(state, {});
+    }
     telling.absorb(std::move(rung));
     return offers;
 }
@@ -218,6 +226,9 @@ void FillHandler::fill_page(Walk& walk, Telling& telling) {
         next.ended = next.ended || std::all_of(walk.offers.begin(), walk.offers.end(), nothing_left);
         // What they kept from younger orders is free, also where nothing has risen.
         next.again.merge(write(transaction, walk.doorbell, held, decided, told));
+        for (const auto& state : decided) {
+            if (!state.state.empty()) next.told.insert(state.order_id);
+        }
         for (const auto& changed : taking.changed()) told.position(changed);
     });
     walk = next;

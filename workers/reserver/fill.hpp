@@ -19,7 +19,7 @@
 namespace cartwright::reserver {
 
 /// Takes stock.fill. Repeats bounded transactions until nothing more can be filled. Orders keep the id of the
-/// doorbell that filled them: a redelivered doorbell first publishes those again. Never rings itself.
+/// doorbell that filled them: a redelivered doorbell publishes those again. Never rings itself.
 class FillHandler : public worker::Handler {
   public:
     FillHandler(std::unique_ptr<postgres::Session> session, catalogue::Catalogue& catalogue, Config config);
@@ -35,6 +35,7 @@ class FillHandler : public worker::Handler {
         std::set<OfferKey> blocked;  ///< what older carts keep for themselves
         bool ended = false;
         std::set<OfferKey> again;  ///< offers to walk for once more: somebody who kept them is gone
+        std::set<OrderId> told;    ///< orders of this doorbell that are published
     };
     struct Page {
         std::vector<OrderId> orders;
@@ -47,7 +48,7 @@ class FillHandler : public worker::Handler {
 
     static void begin_again(Walk& walk);
     void forget_cancelled(const std::string& doorbell);
-    std::set<OfferKey> publish_again(const std::string& doorbell, Telling& telling);
+    std::set<OfferKey> publish_again(Walk& walk, Telling& telling);
     /// One transaction: a page of held carts.
     void fill_page(Walk& walk, Telling& telling);
     Page read_page(postgres::Transaction& transaction, const Walk& walk) const;
