@@ -1,5 +1,6 @@
 #include "common/worker/lane.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <condition_variable>
 #include <deque>
@@ -54,6 +55,15 @@ struct Batch {
 
     bool empty() const { return members.empty() && done.verdicts.empty(); }
 };
+
+/// What a delivery is known by from process to process: its id where that is plain text, which it need not
+/// be.
+std::string key_of(const amqp::Delivery& delivery) {
+    const auto& id = delivery.message_id;
+    const bool plain = std::all_of(id.begin(), id.end(), [](char c) { return c >= 0x20 && c < 0x7f; });
+    if (plain && !id.empty()) return id;
+    return crypto::hex(crypto::sha256(id.empty() ? delivery.body : id));
+}
 
 }  // namespace
 
@@ -264,8 +274,7 @@ void Lane::State::work(Batch batch) {
 /// begins.
 void Lane::State::work_alone(const std::shared_ptr<InHand>& hand) {
     const auto& delivery = hand->delivery;
-    const auto key =
-        delivery.message_id.empty() ? crypto::hex(crypto::sha256(delivery.body)) : delivery.message_id;
+    const auto key = key_of(delivery);
     const auto guarded = [&](const std::string& of, const std::function<void(bool deadly)>& run) {
         std::int64_t deaths = 0;
         until_available(hooks, [&] { deaths = context.attempts->begin(of); });
