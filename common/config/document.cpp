@@ -19,6 +19,7 @@ namespace cartwright::config {
 namespace {
 
 constexpr std::size_t encoding_problems_max = 5;
+constexpr std::size_t syntax_words_bytes_max = 200;
 
 // Ends the parse early; the problem is recorded.
 struct Abandoned {};
@@ -207,7 +208,7 @@ Node parse_document(std::string_view text, Problems& problems) {
         const bool star = trouble.msg.find("alias not found") != std::string::npos ||
                           trouble.msg.find("anchor is not defined") != std::string::npos;
         problems.add(position_of(trouble.mark),
-                     fmt::format("not YAML: {}; {}", trouble.msg,
+                     fmt::format("not YAML: {}; {}", log::utf8_text(trouble.msg, syntax_words_bytes_max),
                                  star ? "put a text that begins with * in quotes" : "correct the syntax"));
     }
     return unreadable();

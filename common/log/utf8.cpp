@@ -36,4 +36,16 @@ std::size_t utf8_sequence(std::string_view text, std::size_t at) {
     return lead.length;
 }
 
+std::string utf8_text(std::string_view text, std::size_t bytes_max) {
+    std::string clean;
+    for (std::size_t at = 0; at < text.size();) {
+        const std::size_t length = utf8_sequence(text, at);
+        const auto next = length == 0 ? std::string_view("\xef\xbf\xbd") : text.substr(at, length);
+        if (clean.size() + next.size() > bytes_max) break;
+        clean += next;
+        at += length == 0 ? 1 : length;
+    }
+    return clean;
+}
+
 }  // namespace cartwright::log

@@ -85,6 +85,11 @@ TEST_CASE("text that is not UTF-8, and control characters") {
     CHECK(service.name == "caf\xc3\xa9");
 }
 
+TEST_CASE("a complaint about syntax is text, whatever it is about") {
+    const auto problems = problems_of("name: \"\\\xc3\xa9\"");  // a library quotes half of the letter
+    CHECK(problems.find("unknown escape character: \xef\xbf\xbd; correct the syntax") != std::string::npos);
+}
+
 TEST_CASE("syntax errors have their place, and hide nothing that was found before") {
     const std::string problems = problems_of("name: &a x\npool: [1, 2\nlevel: info\n");
     CHECK(problems.starts_with("c.yaml:1:7: anchors are not supported"));

@@ -5,6 +5,7 @@
 #include <string>
 
 using cartwright::log::utf8_sequence;
+using cartwright::log::utf8_text;
 
 TEST_CASE("well-formed sequences have their length") {
     CHECK(utf8_sequence("a", 0) == 1);
@@ -30,4 +31,16 @@ TEST_CASE("everything else has none") {
     CHECK(utf8_sequence("\xff", 0) == 0);
     CHECK(utf8_sequence("\xe2\x28\xac", 0) == 0);
     CHECK(utf8_sequence("\xe2\x82\x28", 0) == 0);
+}
+
+TEST_CASE("foreign words become UTF-8 of limited length") {
+    CHECK(utf8_text("plain", 10) == "plain");
+    CHECK(utf8_text("a\xef"
+                    "b",
+                    10) ==
+          "a\xef\xbf\xbd"
+          "b");
+    CHECK(utf8_text("\xe2\x82\xac\xe2\x82\xac", 5) == "\xe2\x82\xac");
+    CHECK(utf8_text("ab\xff", 4) == "ab");
+    CHECK(utf8_text("", 0).empty());
 }
