@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "common/log/utf8.hpp"
 #include "common/outcome/trouble.hpp"
 
 namespace cartwright::codec {
@@ -47,7 +48,7 @@ std::vector<Row> read_list(const std::string& text, const Read& read) {
         return rows;
     } catch (const Json::exception& error) {
         throw outcome::Refused(std::string("the management API answered something else than expected: ") +
-                               error.what());
+                               log::utf8_text(error.what(), 300));
     }
 }
 

@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "common/log/utf8.hpp"
 #include "common/message/event.hpp"
 
 namespace cartwright::codec {
@@ -28,7 +29,7 @@ std::variant<RoutedOrder, std::string> read_routed_order(const std::string& json
         }
         return order;
     } catch (const nlohmann::json::exception& error) {
-        return error.what();
+        return log::utf8_text(error.what(), 300);  // it quotes the text, however long
     }
 }
 
