@@ -124,8 +124,8 @@ void RulesWatch::watch_at(const std::set<Place>& places) {
     };
     for (auto& [folder, own] : names) {
         own.insert(files::path(folder).filename().string());  // the folder itself is moved or removed
-        add(folder, [this, own = std::move(own)](const std::string& name) {
-            if (own.contains(name)) reload_soon();
+        add(folder, [this, watched = std::move(own)](const std::string& name) {
+            if (watched.contains(name)) reload_soon();
         });
     }
     // After its own name: were it made in between, that would tell.

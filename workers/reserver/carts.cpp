@@ -109,7 +109,6 @@ class Run {
         const std::set<OfferKey>& widened)
         : transaction_(transaction),
           batch_(batch),
-          config_(config),
           decoder_(decoder),
           taking_(transaction, batch.ranks, config.default_warehouse, widened),
           telling_(config) {}
@@ -128,7 +127,6 @@ class Run {
 
     Transaction& transaction_;
     const Batch& batch_;
-    const Config& config_;
     codec::Decoder& decoder_;
     Taking taking_;
     Telling telling_;

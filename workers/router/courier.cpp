@@ -252,7 +252,7 @@ void Courier::State::hold_unknown() {
     }
     while (!unknown.empty()) {
         const auto& [stream, destination] = *unknown.begin();
-        session->transaction([&, &stream = stream, &destination = destination](Transaction& transaction) {
+        session->transaction([&](Transaction& transaction) {
             hold_stream(transaction, stream, destination, "unknown_destination",
                         "the rules have no destination " + destination +
                             " any more: put it back, or switch the stream by command",
