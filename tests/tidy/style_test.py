@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """Style as a test: which way things depend, where third-party headers live, how long lines, files and functions are."""
 
+import ast
 import re
 import subprocess
 import unittest
@@ -20,7 +21,13 @@ HOMES = {
     r"prometheus/.*": ("common/metrics",),
     r"simdjson\.h|nlohmann/.*": ("common/codec",),
     r"openssl/.*": ("common/crypto",),
+    r"CLI/.*": ("common/worker", "workers/cartwright"),
+    r"doctest/.*|valijson/.*": ("tests",),
 }
+# What headers of the product may show of libraries: the rest is behind a pimpl.
+SHOWN = {"common/order/id.hpp": {"fmt/format.h"}, "common/amqp/wire.hpp": {"amqp.h", "amqp_framing.h"}}
+# Nothing of the system in pure code: no sockets, files, threads, clocks but what a caller hands in.
+IMPURE = re.compile(r"sys/.*|unistd\.h|fcntl\.h|netinet/.*|arpa/.*|pthread\.h|thread|mutex|fstream|filesystem|iostream|random")
 
 
 def sources() -> list[Path]:
@@ -32,6 +39,47 @@ def sources() -> list[Path]:
 
 def product() -> list[Path]:
     return [path for path in sources() if path.relative_to(ROOT).parts[0] in ("common", "workers")]
+
+
+def scripts() -> list[Path]:
+    """Every Python file that git knows, or would."""
+    listed = subprocess.run(["git", "ls-files", "-co", "--exclude-standard", "scripts", "tests"], cwd=ROOT,
+                            capture_output=True, text=True, check=True)
+    paths = [ROOT / name for name in listed.stdout.splitlines() if (ROOT / name).is_file()]
+    return [path for path in paths if path.suffix == ".py" or path.read_bytes().startswith(b"#!/usr/bin/python3")]
+
+
+def module_of(path: str) -> str:
+    return "/".join(path.split("/")[:2])
+
+
+def module_graph() -> dict[str, set[str]]:
+    """The modules that each module includes."""
+    graph = {}
+    for path in product():
+        module = module_of(str(path.relative_to(ROOT)))
+        graph.setdefault(module, set()).update(
+            module_of(header) for header in includes(path) if header.startswith(("common/", "workers/")))
+        graph[module].discard(module)
+    return graph
+
+
+def cycle(graph: dict[str, set[str]]) -> list[str]:
+    """Modules of which each includes the next, back to the first; empty when there are none."""
+    done: set[str] = set()
+
+    def search(module: str, above: list[str]) -> list[str]:
+        if module in above:
+            return above[above.index(module):] + [module]
+        if module in done:
+            return []
+        for other in sorted(graph.get(module, ())):
+            if found := search(other, above + [module]):
+                return found
+        done.add(module)
+        return []
+
+    return next((found for module in sorted(graph) if (found := search(module, []))), [])
 
 
 def includes(path: Path) -> list[str]:
@@ -97,6 +145,38 @@ class Style(unittest.TestCase):
                     wrong = parts[0] == "workers" or (parts[1] != module and parts[1] not in allowed)
                 if wrong:
                     found.append(f"{path.relative_to(ROOT)} includes {header}")
+        self.assertEqual(found, [])
+
+    def test_modules_include_one_another_in_one_direction(self):
+        self.assertEqual(cycle(module_graph()), [])
+        self.assertEqual(cycle({"a": {"b"}, "b": {"c"}, "c": {"b"}}), ["b", "c", "b"], "the search finds cycles")
+
+    def test_pure_code_is_pure(self):
+        found = [f"{path.relative_to(ROOT)} includes {header}" for path in product()
+                 if path.relative_to(ROOT).parts[1] in PURE for header in includes(path) if IMPURE.fullmatch(header)]
+        self.assertEqual(found, [])
+
+    def test_headers_are_guarded_and_hide_libraries(self):
+        found = []
+        for path in product():
+            if path.suffix != ".hpp":
+                continue
+            place = str(path.relative_to(ROOT))
+            if "#pragma once" not in path.read_text():
+                found.append(f"{place} has no #pragma once")
+            hidden = {header for header in includes(path) if re.fullmatch("|".join(HOMES) + r"|fmt/.*", header)}
+            found += [f"{place} shows {header}" for header in sorted(hidden - SHOWN.get(place, set()))]
+        self.assertEqual(found, [])
+
+    def test_scripts_are_short_too(self):
+        found = []
+        for path in scripts():
+            text = path.read_text()
+            if (count := len(text.splitlines())) > FILE_MAX:
+                found.append(f"{path.relative_to(ROOT)}: {count} lines")
+            found += [f"{path.relative_to(ROOT)}:{node.lineno}: {node.name} has {length} lines"
+                      for node in ast.walk(ast.parse(text)) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+                      and (length := node.end_lineno - node.lineno + 1) > FUNCTION_MAX]
         self.assertEqual(found, [])
 
     def test_scripts_name_debians_python(self):
