@@ -26,14 +26,20 @@ def ensure_installed() -> None:
 
 def build(preset: str = "release", targets: tuple[str, ...] = (), jobs: int = 0, show: bool = True) -> Path:
     """Configures (when needed) and builds build/<preset>; its path. Trouble with the compiler's words."""
+    folder = configure(preset)
+    with step(f"building build/{preset}"):
+        _compile(folder, targets, jobs or _default_jobs(), show)
+    return folder
+
+
+def configure(preset: str) -> Path:
+    """Configures build/<preset> when needed, compiles nothing; its path."""
     if preset not in PRESETS:
         raise Trouble(f"there is no preset {preset}", f"use one of {', '.join(PRESETS)}")
     folder = REPOSITORY / "build" / preset
     if _must_configure(folder):
         with step(f"configuring build/{preset}"):
             _configure(preset)
-    with step(f"building build/{preset}"):
-        _compile(folder, targets, jobs or _default_jobs(), show)
     return folder
 
 
@@ -43,7 +49,7 @@ def _must_configure(folder: Path) -> bool:
 
 
 def _configure(preset: str) -> None:
-    result = subprocess.run(["/usr/bin/cmake", "--preset", preset], cwd=REPOSITORY, check=False, text=True,
+    result = subprocess.run(["/usr/bin/cmake", "--fresh", "--preset", preset], cwd=REPOSITORY, check=False, text=True,
                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     if result.returncode != 0:
         say(result.stdout.rstrip())

@@ -28,13 +28,16 @@ from typing import Callable, TypeVar
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
 
 from lib import reset  # noqa: E402
+from lib.console import Trouble  # noqa: E402
 from lib.fleet import Fleet, default_preset  # noqa: E402
 from lib.operator_command import cartwright  # noqa: E402
 from lib.servers import Servers, attach  # noqa: E402
 from lib.testing import environments  # noqa: E402
+from lib.testing.sanitizers import slowness  # noqa: E402
 
 Answer = TypeVar("Answer")
 _shared: list[Environment] = []
+_LEAVING_WITHIN_S = 10
 
 
 class Environment:
@@ -79,6 +82,15 @@ class Environment:
         self.fleet.kill()
         environments.tidy(self.servers)
 
+    def leave(self) -> None:
+        """No worker and no connection remains. Under sanitizers workers end by themselves where they can: only
+        then are leaks looked for and what ran is written down."""
+        self.close_connections()
+        if slowness() > 1:
+            with contextlib.suppress(Trouble):
+                self.fleet.stop(_LEAVING_WITHIN_S)
+        self.fleet.kill()
+
     def close_connections(self) -> None:
         """Closes what amqp(), postgres() and mariadb() opened."""
         for connection in self._connections:
@@ -104,8 +116,7 @@ class EnvironmentTest(unittest.TestCase):
         return self.environment.fleet
 
     def _leave(self) -> None:
-        self.environment.close_connections()
-        self.environment.fleet.kill()
+        self.environment.leave()
 
 
 def shared() -> Environment:
@@ -124,7 +135,7 @@ def shared() -> Environment:
 
 def wait_for(condition: Callable[[], Answer], timeout_s: float = 30, what: str = "") -> Answer:
     """Calls the condition until it is true and returns its answer; AssertionError when the time is over."""
-    deadline = time.monotonic() + timeout_s
+    deadline = time.monotonic() + timeout_s * slowness()
     while not (answer := condition()):
         if time.monotonic() > deadline:
             raise AssertionError(f"waited {timeout_s:.0f} s for {what or 'a condition'}: {answer!r}")

@@ -3,28 +3,35 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import time
 from pathlib import Path
 
 from ..building import PRESETS, build, ensure_installed
-from ..console import Trouble, duration, paint, run, say, step
+from ..console import Trouble, duration, run, say
 from ..run_directory import REPOSITORY
-from ..servers import PROGRAMS, Servers
-from ..testing import cpp, environments, python
+from ..testing import environments, fuzzing, parts, tiers
 from ..testing.tally import Tally
 
 EXAMPLES = """\
 examples:
-  scripts/test                      style, unit and integration tests: what CI runs
+  scripts/test                      style, unit and integration tests: at every commit
   scripts/test --unit               only what needs no servers
   scripts/test -k cancel            tests whose name (or file) contains `cancel`
   scripts/test --integration --keep leaves the servers running; scripts/down --all ends them
-  scripts/test --preset asan        everything under AddressSanitizer and UndefinedBehaviorSanitizer
+  scripts/test --preset asan        the tests under AddressSanitizer and UndefinedBehaviorSanitizer
+  scripts/test --all                every part below, from nothing within an hour on two cores: what CI runs
+  scripts/test --only fuzz,tidy     some parts of it
+  scripts/test --only fuzz -k rules --fuzz-seconds 300
+  scripts/test --nightly            every part, hours of it
+
+parts of --all and --nightly:
+{parts}
 
 The tests get throw-away RabbitMQ, PostgreSQL and MariaDB of their own on free loopback ports. The last line
 is `N passed, N failed`; the exit status is 0 only if something ran and nothing failed. The logs of the
-servers and workers of the last run are in .run/test-log.
+servers and workers of the last run are in .run/test-log, reports of sanitizers in .run/sanitizers, inputs
+that broke a fuzz target in .run/fuzz/broken, coverage by file in build/coverage.json. Tests may be more
+thorough where CARTWRIGHT_TEST_ALL is set, as `ordinary` sets it, and every part of --nightly.
 """
 
 
@@ -34,11 +41,10 @@ def main() -> int:
     tally = Tally()
     ensure_installed()
     try:
-        folder = REPOSITORY / "build" / options.preset if options.no_build else build(options.preset)
-        if not options.integration or options.unit:
-            _unit_tier(folder, options.patterns, tally)
-        if not options.unit or options.integration:
-            _integration_tier(folder, options, tally)
+        if options.parts:
+            parts.run(_plan(options), options.parts, tally)
+        else:
+            _tiers(options, tally)
     except Trouble as trouble:
         tally.fail("scripts/test", str(trouble))
     return _report(tally, time.monotonic() - began)
@@ -46,8 +52,9 @@ def main() -> int:
 
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="scripts/test", epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter,
-        description="Installs what is missing, builds, and runs all tests.")
+        prog="scripts/test", epilog=EXAMPLES.format(parts=_parts_help()),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description="Installs what is missing, builds, and runs tests.")
     parser.add_argument("--unit", action="store_true", help="style and unit tests only: no servers")
     parser.add_argument("--integration", action="store_true", help="integration tests only")
     parser.add_argument("-k", dest="patterns", action="append", default=[], metavar="PATTERN",
@@ -55,53 +62,52 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--keep", action="store_true", help="leave the servers running at the end")
     parser.add_argument("--preset", choices=PRESETS, default="release", help="which build to test")
     parser.add_argument("--no-build", action="store_true", help="test what is built already")
-    return parser.parse_args()
+    _add_parts(parser)
+    options = parser.parse_args()
+    options.parts = []
+    if options.all or options.nightly or options.only:
+        if options.unit or options.integration or options.keep or options.preset != "release":
+            parser.error("--unit, --integration, --keep, --preset do not go with --all, --nightly, --only")
+        try:
+            options.parts = parts.chosen([name for name in options.only.split(",") if name])
+        except Trouble as trouble:
+            parser.error(str(trouble))
+    return options
 
 
-def _unit_tier(folder: Path, patterns: list[str], tally: Tally) -> None:
-    if not patterns:
-        tally.add(cpp.check_format())
-    tally.add(cpp.run_unit_programs(folder, patterns))
-    tally.add(cpp.run_other_ctests(folder, patterns))
-    for path in python.find(["tests/tidy", "tests/unit"], patterns):
-        tally.add(_python_file(path, patterns))
+def _add_parts(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("parts")
+    group.add_argument("--all", action="store_true", help="every part below, within an hour")
+    group.add_argument("--nightly", action="store_true", help="every part below, as thoroughly as it can be")
+    group.add_argument("--only", default="", metavar="PART,PART", help="some parts, as in --all or --nightly")
+    group.add_argument("--fuzz-seconds", type=int, metavar="N", help="how long each fuzz target runs")
+    group.add_argument("--data", type=Path, metavar="DIR",
+                       help="real payloads that fuzzing begins with; default: what CARTWRIGHT_DATA names, "
+                            "else ../shared/data where that is")
 
 
-def _integration_tier(folder: Path, options: argparse.Namespace, tally: Tally) -> None:
-    programs = cpp.programs(folder, "integration", options.patterns)
-    files = python.find(["tests/integration"], options.patterns)
-    if not programs and not files:
-        return
-    with contextlib.ExitStack() as stack:
-        with step("starting RabbitMQ, PostgreSQL, MariaDB"):
-            servers = stack.enter_context(environments.test_environment(options.keep))
-        _integration_tests(servers, programs, files, options, tally)
-    if options.keep:
-        say(f"the servers go on running in {servers.run.path}; scripts/down --all ends them")
+def _parts_help() -> str:
+    return "\n".join(f"  {part.name:<10}" + part.help.replace("\n", "\n" + " " * 12)
+                     for part in parts.PARTS.values())
 
 
-def _integration_tests(servers: Servers, programs: list[Path], files: list[Path], options: argparse.Namespace,
-                       tally: Tally) -> None:
-    with step("schema and topology"):
-        environments.prepare(servers, options.preset)
-    roles = {f"{program.upper()}_POSTGRES_URL": servers.postgres.url(program) for program in PROGRAMS}
-    environment = {**servers.urls, **roles, "CARTWRIGHT_RUN_DIR": str(servers.run.path),
-                   "CARTWRIGHT_PRESET": options.preset}
-    for program in programs:
-        with step(program.name) as current:
-            result = cpp.run_program(program, options.patterns, environment)
-            current.remark = result.remark()
-        tally.add(result)
-        environments.tidy(servers)
-    for path in files:
-        tally.add(_python_file(path, options.patterns, environment))
-        if left := environments.tidy(servers):
-            tally.fail(str(path.relative_to(REPOSITORY)), f"left workers running: {', '.join(left)}")
+def _plan(options: argparse.Namespace) -> parts.Plan:
+    usual_s = parts.FUZZ_NIGHTLY_S if options.nightly else parts.FUZZ_S
+    return parts.Plan(nightly=options.nightly, patterns=options.patterns,
+                      data=options.data or fuzzing.default_data(),
+                      fuzz_s=options.fuzz_seconds or usual_s, no_build=options.no_build)
 
 
-def _python_file(path: Path, patterns: list[str], environment: dict[str, str] | None = None) -> Tally:
-    say(paint("bold", str(path.relative_to(REPOSITORY))))
-    return python.run_file(path, patterns, environment)
+def _tiers(options: argparse.Namespace, tally: Tally) -> None:
+    if not options.no_build:
+        build(options.preset)
+    tested = tiers.Run(options.preset, options.patterns, options.keep)
+    if tested.sanitizer:
+        tested.sanitizer.begin()
+    if not options.integration or options.unit:
+        tiers.unit(tested, tally)
+    if not options.unit or options.integration:
+        tiers.integration(tested, tally)
 
 
 def _report(tally: Tally, seconds: float) -> int:

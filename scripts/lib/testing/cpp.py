@@ -45,8 +45,10 @@ def programs(build: Path, tier: str, patterns: list[str] | None = None) -> list[
                   if path.is_file() and os.access(path, os.X_OK) and _matches(path, patterns or []))
 
 
-def run_program(program: Path, patterns: list[str], environment: dict[str, str] | None = None) -> Tally:
+def run_program(program: Path, patterns: list[str], environment: dict[str, str] | None = None,
+                slowness: float = 1) -> Tally:
     """Runs a doctest program; each of its test cases counts."""
+    within_s = _PROGRAM_WITHIN_S * slowness
     command = [str(program), "--no-colors"]
     if patterns and not any(pattern in program.name for pattern in patterns):
         command.append(_selection(patterns))
@@ -54,10 +56,10 @@ def run_program(program: Path, patterns: list[str], environment: dict[str, str] 
     try:
         result = subprocess.run(command, cwd=REPOSITORY, env={**os.environ, **(environment or {})}, text=True,
                                 errors="replace", stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                stderr=subprocess.STDOUT, timeout=_PROGRAM_WITHIN_S, check=False)
+                                stderr=subprocess.STDOUT, timeout=within_s, check=False)
     except subprocess.TimeoutExpired as expired:
         output = (expired.stdout or b"").decode("utf-8", "replace")
-        tally.fail(program.name, f"{output}\nnot done after {_PROGRAM_WITHIN_S} s")
+        tally.fail(program.name, f"{output}\nnot done after {within_s:.0f} s")
         return tally
     except OSError as error:
         tally.fail(program.name, str(error))
@@ -70,15 +72,17 @@ def run_program(program: Path, patterns: list[str], environment: dict[str, str] 
     return tally
 
 
-def run_unit_programs(build: Path, patterns: list[str]) -> Tally:
-    """All unit programs, one a core at a time."""
+def run_unit_programs(unit: list[Path], patterns: list[str], environment: dict[str, str] | None = None,
+                      slowness: float = 1) -> Tally:
+    """The programs, one a core at a time."""
     total = Tally()
-    unit = programs(build, "unit", patterns)
     if not unit:
         return total
     with step(f"unit tests in {len(unit)} programs") as current:
         with concurrent.futures.ThreadPoolExecutor(_cores()) as pool:
-            for tally in pool.map(lambda program: run_program(program, patterns), unit):
+            def one(program: Path) -> Tally:
+                return run_program(program, patterns, environment, slowness)
+            for tally in pool.map(one, unit):
                 total.add(tally)
         current.remark = total.remark()
     return total

@@ -1,0 +1,110 @@
+"""The unit and the integration tier, on any build."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from pathlib import Path
+from typing import Sequence
+
+from ..console import paint, say, step
+from ..run_directory import REPOSITORY
+from ..servers import PROGRAMS, Servers
+from . import cpp, environments, python, sanitizers
+from .sanitizers import Sanitizer
+from .tally import Tally
+
+_FILE_WITHIN_S = python.FILE_WITHIN_S
+
+
+@dataclasses.dataclass
+class Run:
+    """What is to run. Of `programs` and `files`, None means all; names otherwise."""
+
+    preset: str = "release"
+    patterns: list[str] = dataclasses.field(default_factory=list)
+    keep: bool = False
+    patience: float = 1  # time limits are multiplied with it
+    extra_environment: dict[str, str] = dataclasses.field(default_factory=dict)
+    programs: Sequence[str] | None = None
+    files: Sequence[str] | None = None
+    left_out: Sequence[str] = ()  # Python files
+
+    @property
+    def folder(self) -> Path:
+        return REPOSITORY / "build" / self.preset
+
+    @property
+    def sanitizer(self) -> Sanitizer | None:
+        return sanitizers.BY_PRESET.get(self.preset)
+
+    @property
+    def slowness(self) -> float:
+        return self.patience * (self.sanitizer.slowness if self.sanitizer else 1)
+
+    def environment(self) -> dict[str, str]:
+        return {**(self.sanitizer.environment() if self.sanitizer else {}), **self.extra_environment}
+
+    def wants(self, name: str, names: Sequence[str] | None) -> bool:
+        return name not in self.left_out and (names is None or name in names)
+
+    def reported(self, after: str, tally: Tally) -> None:
+        if self.sanitizer:
+            self.sanitizer.collect(after, tally)
+
+
+def unit(run: Run, tally: Tally, python_too: bool = True) -> None:
+    """Style and unit tests: no servers."""
+    if python_too and not run.patterns:
+        tally.add(cpp.check_format())
+    programs = [program for program in cpp.programs(run.folder, "unit", run.patterns)
+                if run.wants(program.name, run.programs)]
+    tally.add(cpp.run_unit_programs(programs, run.patterns, run.environment(), run.slowness))
+    if python_too:
+        tally.add(cpp.run_other_ctests(run.folder, run.patterns))
+    run.reported("unit tests", tally)
+    for path in python.find(["tests/tidy", "tests/unit"], run.patterns) if python_too else []:
+        tally.add(_python_file(run, path, run.environment()))
+
+
+def integration(run: Run, tally: Tally) -> None:
+    """Against servers of its own."""
+    programs = [program for program in cpp.programs(run.folder, "integration", run.patterns)
+                if run.wants(program.name, run.programs)]
+    files = [path for path in python.find(["tests/integration"], run.patterns)
+             if run.wants(path.name, run.files)]
+    if not programs and not files:
+        return
+    with contextlib.ExitStack() as stack:
+        with step("starting RabbitMQ, PostgreSQL, MariaDB"):
+            servers = stack.enter_context(environments.test_environment(run.keep))
+        _integration_tests(run, servers, programs, files, tally)
+    if run.keep:
+        say(f"the servers go on running in {servers.run.path}; scripts/down --all ends them")
+
+
+def _integration_tests(run: Run, servers: Servers, programs: list[Path], files: list[Path],
+                       tally: Tally) -> None:
+    with step("schema and topology"):
+        environments.prepare(servers, run.preset)
+    roles = {f"{program.upper()}_POSTGRES_URL": servers.postgres.url(program) for program in PROGRAMS}
+    environment = {**servers.urls, **roles, "CARTWRIGHT_RUN_DIR": str(servers.run.path),
+                   "CARTWRIGHT_PRESET": run.preset, **run.environment()}
+    for program in programs:
+        with step(program.name) as current:
+            result = cpp.run_program(program, run.patterns, environment, run.slowness)
+            current.remark = result.remark()
+        tally.add(result)
+        environments.tidy(servers)
+        run.reported(program.name, tally)
+    for path in files:
+        shown = str(path.relative_to(REPOSITORY))
+        tally.add(_python_file(run, path, environment))
+        if left := environments.tidy(servers):
+            tally.fail(shown, f"left workers running: {', '.join(left)}")
+        run.reported(shown, tally)
+
+
+def _python_file(run: Run, path: Path, environment: dict[str, str]) -> Tally:
+    say(paint("bold", str(path.relative_to(REPOSITORY))))
+    return python.run_file(path, run.patterns, environment, _FILE_WITHIN_S * run.slowness)
