@@ -50,23 +50,27 @@ class Digests:
         settings = [(REPOSITORY / folder / ".clang-tidy") for folder in ("", *_FOLDERS)]
         self._common = hashlib.sha256(_version() + checks.encode() + b"".join(
             path.read_bytes() for path in settings if path.exists())).digest()
-        self._closures: dict[Path, frozenset[Path]] = {}
+        self._includes: dict[Path, set[Path]] = {}
 
     def of(self, path: Path) -> str:
         digest = hashlib.sha256(self._common + self._commands[str(path)].encode())
-        for part in sorted(self._closure(path, frozenset())):
+        for part in sorted(self._closure(path)):
             digest.update(part.read_bytes())
         return digest.hexdigest()
 
-    def _closure(self, path: Path, above: frozenset[Path]) -> frozenset[Path]:
-        if path not in self._closures:
-            found = {path}
-            for name in _INCLUDE.findall(path.read_bytes()):
-                included = REPOSITORY / name.decode()
-                if included.is_file() and included not in above:
-                    found |= self._closure(included, above | {path})
-            self._closures[path] = frozenset(found)
-        return self._closures[path]
+    def _closure(self, path: Path) -> set[Path]:
+        found, waiting = {path}, [path]
+        while waiting:
+            new = self._included(waiting.pop()) - found
+            found |= new
+            waiting += new
+        return found
+
+    def _included(self, path: Path) -> set[Path]:
+        if path not in self._includes:
+            named = {REPOSITORY / name.decode() for name in _INCLUDE.findall(path.read_bytes())}
+            self._includes[path] = {included for included in named if included.is_file()}
+        return self._includes[path]
 
 
 def run(build: Path, within_s: float | None, patterns: list[str], tally: Tally) -> None:

@@ -47,6 +47,13 @@ def default_data() -> Path | None:
     return beside if beside.is_dir() else None
 
 
+def dictionary_of(name: str) -> Path | None:
+    """The words of a target's inputs, if they have any."""
+    if name in _NO_DICTIONARY:
+        return None
+    return REPOSITORY / f"tests/fuzz/{_DICTIONARIES.get(name, 'json')}.dict"
+
+
 def run(build: Path, seconds: int, data: Path | None, patterns: list[str], tally: Tally) -> None:
     """Fuzzes every target in the build for so long."""
     targets = sorted(path for path in (build / "bin").glob("fuzz_*") if not patterns or any(
@@ -91,8 +98,8 @@ def _fuzz(target: Path, seconds: int) -> Outcome:
     command = [str(target), str(corpus), *begin, f"-max_total_time={seconds}", f"-artifact_prefix={crashes}/",
                f"-timeout={_ONE_INPUT_WITHIN_S}", f"-rss_limit_mb={_MEMORY_MB_MAX}", "-print_final_stats=1",
                f"-max_len={_INPUT_BYTES_MAX.get(name, 16_384)}", "-use_value_profile=1"]
-    if name not in _NO_DICTIONARY:
-        command.append(f"-dict={REPOSITORY}/tests/fuzz/{_DICTIONARIES.get(name, 'json')}.dict")
+    if dictionary := dictionary_of(name):
+        command.append(f"-dict={dictionary}")
     began = time.monotonic()
     output, status = _run(command, seconds + _GRACE_S)
     executions, features = _STATISTICS.search(output), _FEATURES.findall(output)
