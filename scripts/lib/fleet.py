@@ -19,6 +19,7 @@ import re
 import signal
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from pathlib import Path
 from typing import Iterable, Mapping, Sequence
@@ -85,10 +86,15 @@ class Worker:
         inherited = {name: value for name, value in os.environ.items() if name not in _NOT_FOR_WORKERS}
         self._log_begins_at = self.log.stat().st_size if self.log.exists() else 0
         processes.spawn(self.argv, record=self._record, log=self.log, mark=self._servers.run.path,
-                        environment={**inherited, **self._servers.urls_of(self.name), **self.environment},
+                        environment={**inherited, **self.environment, **self._urls()},
                         cwd=REPOSITORY, facts={"kind": "worker", "name": self.name, "index": self.index,
                                                 "argv": self.argv, "environment": self.environment,
                                                 "log_begins_at": self._log_begins_at})
+
+    def _urls(self) -> dict[str, str]:
+        """Its own accounts, at the addresses that its environment names, if it does."""
+        return {name: _at_address_of(self.environment.get(name, url), url)
+                for name, url in self._servers.urls_of(self.name).items()}
 
     def start(self, timeout_s: float = READY_WITHIN_S) -> Worker:
         """Starts the process and waits until it is ready."""
@@ -227,7 +233,8 @@ class Fleet:
         self.servers = servers
         self.binaries = REPOSITORY / "build" / (preset or default_preset()) / "bin"
         self.config = config
-        self.environment: dict[str, str] = {}  # for workers added from now on; a URL here wins over the servers'
+        # For workers added from now on. Of a URL here the address counts: a worker logs in with its own account.
+        self.environment: dict[str, str] = {}
         self.workers: list[Worker] = []
 
     def __enter__(self) -> Fleet:
@@ -340,6 +347,13 @@ def worker_names() -> list[str]:
     """All workers of the repository, in the order of their folders' names."""
     return sorted(path.parent.name for path in (REPOSITORY / "workers").glob("*/main.cpp")
                   if path.parent.name != "cartwright")
+
+
+def _at_address_of(there: str, url: str) -> str:
+    """The URL with the host and port of the other."""
+    address = urllib.parse.urlsplit(there).netloc.rpartition("@")[2]
+    parts = urllib.parse.urlsplit(url)
+    return parts._replace(netloc=f"{parts.netloc.rpartition('@')[0]}@{address}").geturl()
 
 
 def _json_object(line: str) -> dict | None:

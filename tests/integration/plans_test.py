@@ -149,6 +149,12 @@ def faults(plan: dict, expected: Expected) -> list[str]:
     return found
 
 
+def program_of(statement: str) -> str:
+    """Whose statement it is."""
+    return next((program for prefix, program in (("router_", "router"), ("split_", "splitter"), ("operator_", "operator"))
+                 if statement.startswith(prefix)), "reserver")
+
+
 class PlansTest(EnvironmentTest):
     maxDiff = None
 
@@ -177,9 +183,9 @@ class PlansTest(EnvironmentTest):
                 self.admin.execute(f"{insert} FROM generate_series(1, {ROWS}) i; ANALYZE {table}")
 
     @contextlib.contextmanager
-    def session(self, *settings: str):
-        """As the workers' role; every statement of `settings` is run first."""
-        with contextlib.closing(self.environment.postgres(admin=False)) as connection, connection.cursor() as cursor:
+    def session(self, program: str, *settings: str):
+        """As that program's role; every statement of `settings` is run first."""
+        with contextlib.closing(self.environment.postgres(program)) as connection, connection.cursor() as cursor:
             for setting in settings:
                 cursor.execute(setting)
             yield cursor
@@ -200,8 +206,8 @@ class PlansTest(EnvironmentTest):
         found = {}
         for scene in SCENES:
             self.fill(scene)
-            with self.session(*settings) as cursor:
-                for name, expected in EXPECTED.items():
+            for name, expected in EXPECTED.items():
+                with self.session(program_of(name), *settings) as cursor:
                     for generic in (False, True):
                         for length in LENGTHS:
                             wrong = faults(self.plan(cursor, self.locking[name], generic, length), expected)

@@ -17,7 +17,7 @@ class NetworkFaults(Faults):
 
     def __init__(self, storm: Storm, servers: Servers):
         super().__init__(storm)
-        self._gates = {name: Gate(url) for name, url in servers.worker_urls.items()}
+        self._gates = {name: Gate(url) for name, url in servers.urls_of("reserver").items()}
 
     @property
     def environment(self) -> dict[str, str]:
