@@ -42,7 +42,7 @@ class Gate:
         self.url = urllib.parse.urlunsplit(parts._replace(netloc=f"{user}{at}127.0.0.1:{self._port}"))
         self._listener = _listen(self._port)
         self._selector = selectors.DefaultSelector()
-        self._links: list[Link] = []
+        self.links: list[Link] = []
         self._rules = {direction: _Rule() for direction in BOTH}
         self._accepting = self._closing = False
         self._calls: queue.SimpleQueue = queue.SimpleQueue()
@@ -72,7 +72,7 @@ class Gate:
         """Resets every connection; how many. With a side, only the half to it: cut(TO_SERVER) leaves clients
         with a connection behind which nobody is, cut(TO_CLIENT) leaves the server with one."""
         def act() -> int:
-            links = list(self._links)
+            links = list(self.links)
             for link in links:
                 link.reset(BOTH if side is None else (side,))
             return len(links)
@@ -103,7 +103,7 @@ class Gate:
         """The receivers of this direction see its end, on every connection there is; the other direction goes
         on. What the senders say from now on is swallowed. How many connections."""
         def act() -> int:
-            links = list(self._links)
+            links = list(self.links)
             for link in links:
                 link.pipes[direction].half_close()
                 link.watch()
@@ -117,7 +117,7 @@ class Gate:
             for rule in self._rules.values():
                 rule.become()
             self._accept(True)
-            for link in list(self._links):
+            for link in list(self.links):
                 if any(pipe.lost for pipe in link.pipes.values()):
                     link.reset(BOTH)
                 else:
@@ -128,7 +128,7 @@ class Gate:
 
     def connections(self) -> int:
         """Open now."""
-        return self.call(lambda: len(self._links))
+        return self.call(lambda: len(self.links))
 
     def truncations_left(self, direction: str = TO_CLIENT) -> int:
         """How many resets that `truncate` ordered are still to come."""
@@ -150,7 +150,7 @@ class Gate:
         def act() -> None:
             for direction in directions or BOTH:
                 self._rules[direction].become(**settings)
-            for link in list(self._links):
+            for link in list(self.links):
                 link.move()
         self.call(act)
 
@@ -167,13 +167,13 @@ class Gate:
 
     def _shut(self) -> None:
         self._closing = True
-        for link in list(self._links):
+        for link in list(self.links):
             link.reset(BOTH)
 
     def _run(self) -> None:
         while not self._closing:
             slowed = any(rule.bytes_per_s for rule in self._rules.values())
-            for key, events in self._selector.select(_SLOW_TICK_S if slowed and self._links else None):
+            for key, events in self._selector.select(_SLOW_TICK_S if slowed and self.links else None):
                 if key.fileobj is self._bell_heard:
                     self._answer_calls()
                 elif key.fileobj is self._listener:
@@ -181,7 +181,7 @@ class Gate:
                 elif key.data is not None:
                     key.data(events)
             if slowed:
-                for link in list(self._links):
+                for link in list(self.links):
                     link.move()
         for end in (self._listener, self._bell, self._bell_heard):
             end.close()
@@ -208,9 +208,9 @@ class Gate:
         except OSError:
             _reset(client)
             return
-        link = Link(self._links, self._selector, client, server)
+        link = Link(self.links, self._selector, client, server)
         link.pipes = self.make_pipes(link, self._rules)
-        self._links.append(link)
+        self.links.append(link)
         link.watch()
 
     def make_pipes(self, link: Link, rules: dict[str, _Rule]) -> dict[str, Pipe]:

@@ -13,6 +13,7 @@ rest, so that a point is never half passed.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import struct
@@ -129,6 +130,12 @@ class PointGate(Gate):
         self.call(lambda: self._stops.append(stop))
         return stop
 
+    def given_up(self, client_ports: set[int], but: tuple[str, ...] = ()) -> bool:
+        """True if the server has ended all connections from these ports, but those of such names; whether the
+        clients know it or not."""
+        return self.call(lambda: all(link.pipes[TO_CLIENT].ended for link in self.links if link.client_port in
+                                     client_ports and link.pipes[TO_SERVER].scanner.session.who not in but))
+
     def match(self, frame: Frame) -> Stop | None:
         """The gate's thread: who wants this one."""
         return next((stop for stop in self._stops if stop.meets(frame)), None)
@@ -150,19 +157,19 @@ class WatchedPipe(Pipe):
 
     def __init__(self, source, sink, rule, gate: PointGate, link: Link, scanner: Scanner):
         super().__init__(source, sink, rule)
-        self.link, self._gate, self._scanner = link, gate, scanner
+        self.link, self._gate, self.scanner = link, gate, scanner
         self._frames: list[Frame] = []
         self._held: Frame | None = None
         self.cut_at: int | None = None
 
     def take(self, data: bytes) -> None:
         super().take(data)
-        self._frames += self._scanner.feed(data)
+        self._frames += self.scanner.feed(data)
         self._offer()
 
     def limit(self) -> int:
         # Whoever said no more will not complete what waits for its rest.
-        safe = self._scanner.position if self.ended else self._scanner.safe
+        safe = self.scanner.position if self.ended else self.scanner.safe
         end = min(safe, self._held.begin) if self._held else safe
         end = min(end, self.cut_at) if self.cut_at is not None else end
         return max(0, min(len(self.waiting), end - self.passed))
@@ -421,17 +428,14 @@ def _text(data: bytes) -> str:
 
 def worker_of(stop: Stop, fleet):
     """The worker whose connection is held; None if it does not run any more."""
-    inodes = _inodes_of_port(stop.client_port)
-    for worker in fleet.running():
-        for descriptor in Path(f"/proc/{worker.pid}/fd").iterdir():
-            try:
-                if os.readlink(descriptor) in inodes:
-                    return worker
-            except FileNotFoundError:
-                continue
-    return None
+    return next((worker for worker in fleet.running() if stop.client_port in ports_of(worker.pid)), None)
 
 
-def _inodes_of_port(port: int) -> set[str]:
+def ports_of(pid: int) -> set[int]:
+    """The local ports of a process's TCP connections."""
+    inodes = set()
+    for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(OSError):  # closed meanwhile
+            inodes.add(os.readlink(descriptor))
     rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
-    return {f"socket:[{row[9]}]" for row in rows if int(row[1].rpartition(":")[2], 16) == port}
+    return {int(row[1].rpartition(":")[2], 16) for row in rows if f"socket:[{row[9]}]" in inodes}

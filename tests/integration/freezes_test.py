@@ -1,0 +1,90 @@
+"""Workers are frozen at exact points for longer than every time limit, and then go on: all promises hold.
+
+While one is frozen, the broker misses its heartbeats and gives its messages to others, and PostgreSQL ends its
+transaction; what it was about to say then arrives late, or never. The points are those of crashes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import unittest
+
+from environment import wait_for
+from lib.reset import postgres_connection
+from points import COMMIT, ports_of, worker_of
+from points_test import POINTS, ROUNDS, Lane, PointsTest
+
+# Far below what is shipped, in its proportions; the heartbeat is a second.
+LIMITS_MS = {"lock_timeout": 1_000, "idle_in_transaction_session_timeout": 1_500, "statement_timeout": 3_000}
+
+NO_HEARTBEAT = ("router-depth",)  # nobody serves it between two calls
+
+
+class FreezeTest(PointsTest):
+    def run_with(self, replicas: int, cases) -> None:
+        self.fleet.start_all({name: replicas for name in ("reserver", "splitter", "router")})
+        self.shorten_limits()
+        for point, lanes, late in cases:
+            with self.subTest(point=point, lanes=[lane.name for lane in lanes], late=late):
+                self.begin()
+                self.freeze(lanes, point, late)
+                # A sellers' queue whose confirms a frozen router missed rests for some seconds; a message may
+                # wait for it on the ladder for half a minute.
+                self.assert_promises(timeout_s=60, drain=False)
+        self.assert_promises()
+
+    def shorten_limits(self) -> None:
+        """For sessions from now on; workers look at them when they start, and the last ones are put back."""
+        rows = self.environment.rows("SELECT unnest(setconfig) FROM pg_db_role_setting JOIN pg_roles r "
+                                     "ON r.oid = setrole WHERE rolname = 'cartwright_worker'")
+        before = dict(setting.split("=", 1) for setting, in rows)
+        for name, time_ms in LIMITS_MS.items():
+            self.set_limit(name, f"{time_ms}ms")
+            self.addCleanup(self.set_limit, name, before[name])
+        self.environment.rows("SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                              "WHERE usename = 'cartwright_worker'")
+
+    def set_limit(self, name: str, value: str) -> None:
+        with contextlib.closing(postgres_connection(self.environment.servers)) as connection:
+            connection.cursor().execute("ALTER ROLE cartwright_worker IN DATABASE cartwright "
+                                        f"SET {name} = '{value}'")
+
+    def freeze(self, lanes: tuple[Lane, ...], point: str, late: bool) -> None:
+        """Each of these lanes, the last of a cart's way first, is frozen with its process, until both servers
+        have given it up."""
+        stops, frozen, ports = [], [], set()
+        for number, lane in enumerate(reversed(lanes)):
+            stops += self.stop_at((lane,), point)
+            self.trade(f"a{number}")
+            stops[-1].wait()
+            worker = worker_of(stops[-1], self.fleet)
+            ports |= ports_of(worker.pid)
+            worker.freeze()
+            frozen.append(worker)
+        self.trade("b")
+        wait_for(lambda: self.gates["AMQP_URL"].given_up(ports, but=NO_HEARTBEAT),
+                 what="the broker to give them up")
+        if point == COMMIT:
+            held = {stop.client_port for stop in stops}
+            wait_for(lambda: self.gates["POSTGRES_URL"].given_up(held), what="PostgreSQL to end transactions")
+        for stop in stops:
+            if late:
+                stop.release()
+            else:
+                stop.drop()
+        for worker in frozen:
+            worker.thaw()
+        self.trade("c")
+
+    def test_the_only_replica_freezes(self):
+        # What is held comes late or never, in turn: the other half is told apart with three replicas.
+        cases = itertools.product(POINTS, ROUNDS[1])
+        self.run_with(1, [(point, lanes, place % 2 == 0) for place, (point, lanes) in enumerate(cases)])
+
+    def test_one_of_three_freezes(self):
+        self.run_with(3, itertools.product(POINTS, ROUNDS[3], (False, True)))
+
+
+if __name__ == "__main__":
+    unittest.main()
