@@ -31,9 +31,9 @@ struct Subscription {
 };
 
 /// Begins every subscription with prefetch 1 and widens it (cancel, qos, consume) at the first delivery whose
-/// delivery count is 0 or 1, so that a message that kills the process does not charge its neighbours with it.
-/// Reconnects with backoff for as long as it lives; reopens a channel that the broker closed (404, 406,
-/// time-out) and a consumer that the broker cancelled.
+/// delivery count is 0 or 1, or when the first is acknowledged, so that a message that kills the process at
+/// once does not charge its neighbours with it. Reconnects with backoff for as long as it lives; reopens a
+/// channel that the broker closed (404, 406, time-out) and a consumer that the broker cancelled.
 class Consumer {
   public:
     Consumer(ConnectionSettings settings, std::vector<Subscription> subscriptions);

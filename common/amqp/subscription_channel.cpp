@@ -114,11 +114,13 @@ bool SubscriptionChannel::delivered(Delivery& delivery, TimePoint now) {
     ++statistics_.delivered;
     if (broadcast()) return true;
     outstanding_.emplace(delivery.token.tag, now);
-    const bool consumer_runs = state_ == State::consuming || state_ == State::subscribing;
-    if (narrow_ && prefetch_ > 1 && consumer_runs && !stopping_ &&
-        delivery.delivery_count <= innocent_delivery_count)
-        widen();
+    if (delivery.delivery_count <= innocent_delivery_count && may_widen()) widen();
     return true;
+}
+
+bool SubscriptionChannel::may_widen() const {
+    const bool consumer_runs = state_ == State::consuming || state_ == State::subscribing;
+    return narrow_ && prefetch_ > 1 && consumer_runs && !stopping_;
 }
 
 void SubscriptionChannel::acknowledge(const AckToken& token) {
@@ -128,6 +130,8 @@ void SubscriptionChannel::acknowledge(const AckToken& token) {
     }
     commands_.acknowledge(number_, token.tag);
     ++statistics_.acked;
+    // Whoever acknowledges has outlived it.
+    if (may_widen()) widen();
 }
 
 void SubscriptionChannel::stop() {

@@ -76,6 +76,7 @@ class SubscriptionChannel {
 
     bool broadcast() const { return !subscription_.broadcast_exchange.empty(); }
     void begin_consuming();
+    bool may_widen() const;
     void widen();
     void lost(const std::string& why);
     std::uint16_t prefetch() const { return narrow_ ? std::uint16_t{1} : prefetch_; }

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <set>
 #include <string>
 
 #include "common/postgres/session.hpp"
@@ -15,10 +16,15 @@ class Attempts {
   public:
     Attempts(std::string worker, std::unique_ptr<postgres::Session> session);
 
-    /// Commits that `key` is being handled now; returns how often a process died over it before.
-    std::int64_t begin(const std::string& key);
+    using Keys = std::set<std::string>;
+
+    /// Commits that these are being handled now; returns those over which a process died before.
+    Keys begin(const Keys& keys);
     /// The process lived to see the outcome.
-    void end(const std::string& key);
+    void end(const Keys& keys);
+    /// As above, of one; returns how often a process died over it before.
+    std::int64_t begin(const std::string& key);
+    void end(const std::string& key) { end(Keys{key}); }
 
   private:
     std::string worker_;

@@ -7,6 +7,7 @@
 #include <mutex>
 #include <optional>
 #include <thread>
+#include <utility>
 
 #include "common/codec/encode.hpp"
 #include "common/crypto/digest.hpp"
@@ -14,6 +15,7 @@
 #include "common/metrics/metrics.hpp"
 #include "common/outcome/trouble.hpp"
 #include "common/worker/member_by_member.hpp"
+#include "common/worker/noted_attempts.hpp"
 #include "common/worker/pausing.hpp"
 
 namespace cartwright::worker {
@@ -26,8 +28,8 @@ using outcome::Later;
 using outcome::Park;
 using outcome::Verdict;
 
-/// From this count on a message is suspicious: two redeliveries may be a cut connection, or the death of a
-/// process.
+/// From this count on a message is suspicious: two redeliveries may be cut connections, or deaths of a
+/// process. Suspects are handled together until a process dies over them, from then on each alone.
 constexpr std::int64_t suspicious_delivery_count = 2;
 /// What a lane that pauses needs to notice that it has to stop.
 constexpr std::chrono::milliseconds leaving_time{500};
@@ -56,6 +58,8 @@ struct Batch {
     bool empty() const { return members.empty() && done.verdicts.empty(); }
 };
 
+using Suspects = std::vector<std::shared_ptr<InHand>>;
+
 /// What a delivery is known by from process to process: its id where that is plain text, which it need not
 /// be.
 std::string key_of(const amqp::Delivery& delivery) {
@@ -73,6 +77,7 @@ struct Lane::State {
     std::unique_ptr<Handler> handler;
     codec::Decoder decoder;
     Pausing::Hooks hooks;
+    NotedAttempts noted;
 
     mutable std::mutex mutex;
     std::condition_variable changed;
@@ -93,10 +98,11 @@ struct Lane::State {
     State(LaneSettings wanted, LaneContext surroundings, std::unique_ptr<Handler> own_handler);
 
     void run();
-    bool take(Batch& batch, std::shared_ptr<InHand>& suspicious);
-    std::optional<Waiting> next(bool first);
+    bool take(Batch& batch, Suspects& suspects);
+    std::optional<Waiting> next(bool first, bool suspicious);
     void open(const std::shared_ptr<InHand>& hand, Batch& batch);
     void work(Batch batch);
+    void work(const Suspects& suspects);
     void work_alone(const std::shared_ptr<InHand>& hand);
     void settle(Batch& batch, Result result);
     void settle_one(const std::shared_ptr<InHand>& hand, const Troubled& troubled,
@@ -109,7 +115,10 @@ struct Lane::State {
 };
 
 Lane::State::State(LaneSettings wanted, LaneContext surroundings, std::unique_ptr<Handler> own_handler)
-    : settings(std::move(wanted)), context(std::move(surroundings)), decoder(context.limits) {
+    : settings(std::move(wanted)),
+      context(std::move(surroundings)),
+      decoder(context.limits),
+      noted(*context.attempts, hooks) {
     const metrics::Labels lane{{"lane", settings.name}};
     const auto verdicts = [&](const char* verdict) {
         return metrics::counter("cartwright_events_total", "Events by what became of them",
@@ -132,6 +141,7 @@ Lane::State::State(LaneSettings wanted, LaneContext surroundings, std::unique_pt
     hooks.paused = [this](const std::string& why) {
         busy_since = 0;
         log::warn("lane_paused", {{"lane", settings.name}, {"why", why}});
+        noted.take_back();
         const std::lock_guard lock(mutex);
         trouble = why;
     };
@@ -166,10 +176,10 @@ void Lane::State::run() {
     try {
         for (;;) {
             Batch batch;
-            std::shared_ptr<InHand> suspicious;
-            if (!take(batch, suspicious)) break;
+            Suspects suspects;
+            if (!take(batch, suspects)) break;
             busy_since = Clock::now().time_since_epoch().count();
-            if (suspicious) work_alone(suspicious);
+            if (!suspects.empty()) work(suspects);
             if (!batch.empty()) work(std::move(batch));
             if (Clock::now() >= next_tick) {
                 tick();
@@ -192,9 +202,9 @@ void Lane::State::run() {
     changed.notify_all();
 }
 
-/// Fills the batch with what is queued, at least one event, or names one suspicious delivery. False: nothing
+/// Fills the batch with what is queued, at least one event, or names suspicious deliveries. False: nothing
 /// more comes. Returns with nothing taken when the tick is due.
-bool Lane::State::take(Batch& batch, std::shared_ptr<InHand>& suspicious) {
+bool Lane::State::take(Batch& batch, Suspects& suspects) {
     {
         std::unique_lock lock(mutex);
         changed.wait_for(lock, settings.tick, [&] {
@@ -204,15 +214,14 @@ bool Lane::State::take(Batch& batch, std::shared_ptr<InHand>& suspicious) {
         if (stopping || (draining && waiting.empty() && in_flight == 0)) return false;
         if (in_flight >= in_flight_max()) return true;
     }
-    while (batch.members.size() < settings.members_max) {
-        auto one = next(batch.empty());
+    while (batch.members.size() + suspects.size() < settings.members_max) {
+        auto one = next(batch.empty() && suspects.empty(), !suspects.empty());
         if (!one) break;
         if (one->member) {
             batch.hands.push_back(one->hand);
             batch.members.push_back(std::move(*one->member));
         } else if (one->hand->delivery.delivery_count >= suspicious_delivery_count) {
-            suspicious = one->hand;
-            break;
+            suspects.push_back(one->hand);
         } else {
             open(one->hand, batch);
         }
@@ -220,13 +229,13 @@ bool Lane::State::take(Batch& batch, std::shared_ptr<InHand>& suspicious) {
     return true;
 }
 
-/// The next that waits; a suspicious delivery only when it would be the first of its batch.
-std::optional<Waiting> Lane::State::next(bool first) {
+/// The next that waits, unless it is suspicious and those before it are not, or the other way round.
+std::optional<Waiting> Lane::State::next(bool first, bool suspicious) {
     const std::lock_guard lock(mutex);
     if (waiting.empty()) return std::nullopt;
     auto& front = waiting.front();
-    if (!first && !front.member && front.hand->delivery.delivery_count >= suspicious_delivery_count)
-        return std::nullopt;
+    const bool suspect = !front.member && front.hand->delivery.delivery_count >= suspicious_delivery_count;
+    if (!first && suspect != suspicious) return std::nullopt;
     auto one = std::move(front);
     waiting.pop_front();
     return one;
@@ -270,20 +279,43 @@ void Lane::State::work(Batch batch) {
     settle(batch, std::move(result));
 }
 
-/// A delivery over which a process may have died: alone, event by event, each attempt committed before it
-/// begins.
+/// Deliveries over which a process may have died: as an ordinary batch, noted before it is even decoded, and
+/// those over which one died alone. So that interrupted work does not crawl, and an innocent neighbour of a
+/// poisonous message is charged with one death, not with all.
+void Lane::State::work(const Suspects& suspects) {
+    const auto suspicion = [](const InHand& hand) { return "suspect:" + key_of(hand.delivery); };
+    Attempts::Keys keys;
+    for (const auto& hand : suspects) keys.insert(suspicion(*hand));
+    const auto died_before = noted.begin(keys);
+    Suspects alone;
+    Batch together;
+    for (const auto& hand : suspects) {
+        if (died_before.contains(suspicion(*hand))) {
+            alone.push_back(hand);
+            continue;
+        }
+        open(hand, together);
+        if (together.members.size() >= settings.members_max) work(std::exchange(together, {}));
+    }
+    if (!together.empty()) work(std::move(together));
+    for (const auto& key : died_before) keys.erase(key);
+    noted.end(keys);
+    for (const auto& hand : alone) {
+        work_alone(hand);
+        noted.end({suspicion(*hand)});
+    }
+}
+
+/// Event by event, each attempt committed before it begins.
 void Lane::State::work_alone(const std::shared_ptr<InHand>& hand) {
     const auto& delivery = hand->delivery;
-    const auto key = key_of(delivery);
     const auto guarded = [&](const std::string& of, const std::function<void(bool deadly)>& run) {
-        std::int64_t deaths = 0;
-        until_available(hooks, [&] { deaths = context.attempts->begin(of); });
-        run(deaths >= context.deaths_max);
-        until_available(hooks, [&] { context.attempts->end(of); });
+        run(noted.begin(of) >= context.deaths_max);
+        noted.end({of});
     };
     const Park poison{"poison", "the process died over it again and again"};
     Batch read;
-    guarded("message:" + key, [&](bool deadly) {
+    guarded("message:" + key_of(delivery), [&](bool deadly) {
         if (!deadly) return open(hand, read);
         hand->open = 1;
         read.done.verdicts.push_back(poison);

@@ -70,7 +70,7 @@ class PoisonTest(PoisonCase):
         self.lock_poison()
         poison = self.cart("bad", [("1", "P", 1)], event_id="poison")
         good = self.good()
-        self.die_to_the_limit("poison")
+        self.die_to_the_limit("event:poison")
         self.unlock_poison()
         self.victim.start()
         type_, data = self.market.answer(poison)

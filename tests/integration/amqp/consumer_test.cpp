@@ -66,7 +66,8 @@ TEST_CASE("what is not acknowledged comes back, and only that") {
     CHECK(broker.take_all(queue) == std::vector<std::string>{"m0", "m2", "m3"});
 }
 
-TEST_CASE("a message given back once or never widens the prefetch, one given back twice runs alone") {
+TEST_CASE(
+    "a message given back once or never widens the prefetch, one given back twice comes alone at first") {
     Broker broker;
     const auto queue = broker.quorum_queue();
     broker.publish(queue, numbered(4));
@@ -92,16 +93,13 @@ TEST_CASE("a message given back once or never widens the prefetch, one given bac
         CHECK(received.at(3).delivery_count == given_back);
         return;
     }
-    for (std::size_t one = 1; one <= 4; ++one) {
-        REQUIRE(eventually([&] { return received.count() == one; }));
-        // The broker says of itself how much it holds back; nothing else shows that no more was sent.
-        CHECK(eventually([&] { return broker.depth(queue) == 4 - one; }));
-        CHECK(received.at(one - 1).delivery_count == 2);
-        CHECK(received.count() == one);
-        consumer.acknowledge(std::vector{received.at(one - 1).token});
-    }
-    broker.publish(queue, numbered(3));
-    CHECK(eventually([&] { return received.count() == 7; }));
+    REQUIRE(eventually([&] { return received.count() == 1; }));
+    // The broker says of itself how much it holds back; nothing else shows that no more was sent.
+    CHECK(eventually([&] { return broker.depth(queue) == 3; }));
+    CHECK(received.at(0).delivery_count == 2);
+    CHECK(received.count() == 1);
+    consumer.acknowledge(std::vector{received.at(0).token});
+    CHECK(eventually([&] { return received.count() == 4; }));
 }
 
 TEST_CASE("everything a message carries arrives") {

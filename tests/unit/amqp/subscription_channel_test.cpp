@@ -125,6 +125,22 @@ TEST_CASE("it widens once, at the first delivery that is no suspect") {
     CHECK(bench.broker.take() == Said{"3 ack 1", "3 ack 2", "3 ack 3", "3 ack 4"});
 }
 
+TEST_CASE("it widens when the first suspect is acknowledged: the process has outlived it") {
+    Bench bench(32);
+    bench.begin();
+    bench.deliver(1, 2);
+    CHECK(bench.broker.take().empty());
+    bench.channel->acknowledge({2, 1, 1});
+    CHECK(bench.broker.take() ==
+          Said{"3 ack 1", "3 cancel 2.1.1", "3 prefetch 32", "3 consume queue as 2.1.2"});
+    bench.channel->consumer_cancelled("2.1.1");
+    bench.channel->prefetch_set();
+    bench.channel->consumer_started("2.1.2");
+    bench.deliver(2, 2);
+    bench.channel->acknowledge({2, 1, 2});
+    CHECK(bench.broker.take() == Said{"3 ack 2"});
+}
+
 TEST_CASE("a subscription of prefetch 1 has nothing to widen") {
     Bench bench(1);
     bench.begin();
