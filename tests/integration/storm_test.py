@@ -16,6 +16,7 @@ from environment import EnvironmentTest, wait_for
 from lib.fleet import CONFIG, with_rules
 from storm import Storm
 from storm_broker import BrokerFaults
+from storm_endpoints import EndpointFaults
 from storm_faults import CatalogueFaults, PostgresFaults, WorkerFaults
 from storm_market import StormMarket
 from storm_network import NetworkFaults
@@ -38,22 +39,27 @@ class StormTest(EnvironmentTest):
         self.addCleanup(self.network.close)
         self.postgres.install()
         self.addCleanup(self.postgres.remove)
+        self.market = StormMarket(self.environment, seed, CARTS_PER_S, self.storm.seconds)
+        self.addCleanup(self.market.close)
+        self.endpoints = EndpointFaults(self.storm, self.environment.servers.run, self.market.busy_sellers[:3])
+        self.addCleanup(self.endpoints.close)
+        self.market.read_more = self.endpoints.read
         config = self._configure()
         self.workers = self._start_workers(config, random.Random(f"{seed}/fleet"))
         self.people = WorkerFaults(self.storm, self.workers)
         self.broker = BrokerFaults(self.storm, self.environment, self.workers, config)
-        self.market = StormMarket(self.environment, seed, CARTS_PER_S, self.storm.seconds)
-        self.addCleanup(self.market.close)
         self.addCleanup(self.environment.servers.ensure_running)
         self.addCleanup(self.fleet.kill)
 
     def _configure(self) -> Path:
-        """Memory of the catalogue ages fast, so that MariaDB is missed when it is away; nobody waits for ten minutes."""
-        rules = self.environment.servers.run.path / "storm-rules"
+        """Memory of the catalogue ages fast, so that MariaDB is missed when it is away; nobody waits for minutes."""
+        run = self.environment.servers.run.path
+        rules, config = run / "storm-rules", run / "storm.yaml"
         rules.mkdir(exist_ok=True)
-        config = self.environment.servers.run.path / "storm.yaml"
+        self.endpoints.write_rules(rules)
         shipped = re.sub(r"ladder_ms: .*", "ladder_ms: [1000, 3000, 10000]", with_rules(rules))
-        config.write_text(shipped + "\ncatalogue: {age_max_ms: 500}\n")
+        config.write_text(shipped + "  endpoints: {lease_ms: 10000, retry_delay_max_ms: 3000}\n"
+                          "catalogue: {age_max_ms: 500}\n")
         self.environment.cartwright("topology", "--config", str(config), "apply")
         self.addCleanup(self.environment.cartwright, "topology", "--config", str(CONFIG), "apply", "--prune")
         return config
@@ -73,12 +79,14 @@ class StormTest(EnvironmentTest):
         except BaseException:
             print(f"{self.storm.story()}\n{self.market.summary()}", flush=True)
             raise
-        print(self.storm.story()) if os.environ.get("CARTWRIGHT_STORM_STORY") else None
+        finally:
+            (self.environment.servers.run.log / "storm.log").write_text(self.storm.story())
         print(f"storm of seed {self.storm.seed}, {self.storm.last}: {self.market.summary()}", flush=True)
 
     def _blow(self) -> None:
         self.market.begin()
-        self.storm.run([self.broker, self.postgres, self.catalogue, self.network, self.people])
+        self.storm.run([self.broker, self.postgres, self.catalogue, self.network, self.endpoints,
+                        self.people])
         self.broker.restore()
         self.market.end()
         self.storm.log("no more carts")

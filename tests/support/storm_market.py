@@ -15,6 +15,7 @@ import json
 import random
 import threading
 import time
+from typing import Callable
 
 import pika
 
@@ -110,8 +111,7 @@ class Ear:
 class StormMarket:
     """The trade of one storm. `begin`, `go_on` on a thread of its own until `end`, then `judge`."""
 
-    def __init__(self, environment: Environment, seed: int, carts_per_s: float, seconds: float,
-                 own_queue_seller: str = ""):
+    def __init__(self, environment: Environment, seed: int, carts_per_s: float, seconds: float):
         self._environment = environment
         self._rate = carts_per_s
         self.evidence = Evidence()
@@ -125,13 +125,13 @@ class StormMarket:
         count = int(carts_per_s * seconds) + 1
         generator = Generator(seed, count, SELLERS, SKUS)
         self.world = generator.world
+        self.busy_sellers = list(dict.fromkeys(offer.seller_id for offer in generator.hot_offers))
+        self.read_more: Callable[[Evidence], None] = lambda evidence: None
         self._publisher = Publisher(environment.servers.urls["AMQP_URL"], 1_000_000, "storm", insistent=True)
         self.voice = Voice(self._publisher, self.evidence, random.Random(f"{seed}/voice"))
         self._flow = Flow(self.voice, self.world, generator.carts(10 * count), 10 * count, seed, None,
                           dataclasses.replace(_HABITS), generator.hot_offers)
         self._queues = [f"sellers.{number:02d}" for number in range(8)]
-        if own_queue_seller:
-            self._queues.append(f"seller.{own_queue_seller}")
         self._ears: list[Ear] = []
         self._inner_queues = _inner_queues(environment)
         self.asked_again = 0
@@ -179,7 +179,7 @@ class StormMarket:
         with contextlib.closing(amqp_connection(self._environment.servers)) as connection:
             channel = connection.channel()
             depths = {name: channel.queue_declare(name, passive=True).method.message_count
-                      for name in (*self._inner_queues, *self._queues[:8])}
+                      for name in (*self._inner_queues, *self._queues)}
         return {name: depth for name, depth in depths.items() if depth}
 
     def violations(self) -> list[str]:
@@ -187,6 +187,7 @@ class StormMarket:
         evidence = self.evidence
         evidence.replies = list(self._replies)
         evidence.arrivals = [one for queue in self._queues for one in list(self._arrivals[queue])]
+        self.read_more(evidence)
         evidence.queues_left = self.left_inside()
         self._collect_parked()
         catalogue = self._environment.mariadb()
