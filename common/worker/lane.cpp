@@ -151,7 +151,10 @@ Lane::State::State(LaneSettings wanted, LaneContext surroundings, std::unique_pt
         trouble.clear();
     };
     hooks.wait = [this](std::chrono::milliseconds time) { return wait(time); };
-    handler = std::make_unique<Pausing>(std::make_unique<MemberByMember>(std::move(own_handler)), hooks);
+    // Who waits for a lock again and again is not stuck, and would not be healed by being killed.
+    const auto begins = [this] { busy_since = Clock::now().time_since_epoch().count(); };
+    handler = std::make_unique<Pausing>(
+        std::make_unique<MemberByMember>(std::move(own_handler), batch_retries_max, begins), hooks);
 }
 
 /// What a tick could not do now the next one does.

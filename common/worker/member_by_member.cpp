@@ -2,17 +2,19 @@
 
 #include <iterator>
 #include <string_view>
+#include <utility>
 
 #include "common/log/log.hpp"
 #include "common/outcome/trouble.hpp"
 
 namespace cartwright::worker {
 
-MemberByMember::MemberByMember(std::unique_ptr<Handler> inner, int retries_max)
-    : inner_(std::move(inner)), retries_max_(retries_max) {}
+MemberByMember::MemberByMember(std::unique_ptr<Handler> inner, int retries_max, std::function<void()> begins)
+    : inner_(std::move(inner)), retries_max_(retries_max), begins_(std::move(begins)) {}
 
 Result MemberByMember::handle(std::span<const Member> batch) {
     for (int retry = 0;; ++retry) {
+        begins_();
         try {
             auto result = inner_->handle(batch);
             CARTWRIGHT_ASSERT(result.verdicts.size() == batch.size());

@@ -2,18 +2,24 @@
 // neighbours.
 #pragma once
 
+#include <functional>
 #include <memory>
 
 #include "common/worker/handler.hpp"
 
 namespace cartwright::worker {
 
+inline constexpr int batch_retries_max = 3;
+
 /// Runs a batch again a few times on outcome::Retry; then, or at outcome::Refused, runs each member alone. A
 /// member that is refused alone is parked (`refused_by_database`), one that still can't be done goes to the
 /// ladder.
 class MemberByMember : public Handler {
   public:
-    explicit MemberByMember(std::unique_ptr<Handler> inner, int retries_max = 3);
+    /// `begins` is called each time before the batch, or a member, is tried.
+    explicit MemberByMember(
+        std::unique_ptr<Handler> inner, int retries_max = batch_retries_max,
+        std::function<void()> begins = [] {});
     Result handle(std::span<const Member> batch) override;
     void tick() override { inner_->tick(); }
     void finish(std::chrono::steady_clock::time_point deadline) override { inner_->finish(deadline); }
@@ -22,6 +28,7 @@ class MemberByMember : public Handler {
     Result one_by_one(std::span<const Member> batch);
     std::unique_ptr<Handler> inner_;
     int retries_max_;
+    std::function<void()> begins_;
 };
 
 }  // namespace cartwright::worker
