@@ -195,7 +195,7 @@ class StormMarket:
         return [str(violation) for violation in checker.check(evidence)]
 
     def summary(self) -> str:
-        repeats = sum(map(len, self._arrivals.values())) - len({one[2:5] for one in self.evidence.arrivals})
+        repeats = len(self.evidence.arrivals) - len({one[2:5] for one in self.evidence.arrivals})
         return (f"{len(self.evidence.publications)} messages sent, {self._publisher.published_again} published "
                 f"again, {self.voice.carts} carts, {len(self.evidence.arrivals)} arrivals ({repeats} repeats), "
                 f"{self.asked_again} answers asked for again, {len(self.evidence.parked)} parked")
