@@ -1,0 +1,129 @@
+// The splitter's statements.
+#include "tests/model/statement.hpp"
+#include "workers/splitter/queries.hpp"
+
+namespace cartwright::model {
+namespace {
+
+namespace query = splitter::query;
+
+void claim(Call& call) {
+    const auto ids = call.list(0), items = call.list(1);
+    for (std::size_t i = 0; i < ids.size(); ++i) {
+        const InboxKey key{*ids[i], *items[i]};
+        auto& inbox = call.database.inbox;
+        const bool for_a_cancellation =
+            i > 0 ? *ids[i - 1] == *ids[i] && items[i - 1]->starts_with("split/c") : false;
+        if (call.is(Mutation::cancellation_leaves_ready_unclaimed) && *items[i] == "split/ready" &&
+            for_a_cancellation && inbox.find(key, &call.work) == nullptr) {
+            call.row(*ids[i], *items[i]);
+            continue;
+        }
+        if (call.is(Mutation::split_claim_does_not_wait)) {
+            if (inbox.find(key, &call.work) != nullptr) continue;
+            if (inbox.slot(key).owner != nullptr) {
+                call.work.unlocked_writes.push_back([&inbox, key] { inbox.put(key, {}); });
+                call.row(*ids[i], *items[i]);
+                continue;
+            }
+        }
+        if (call.database.insert_if_absent(call.work, inbox, key, {})) call.row(*ids[i], *items[i]);
+    }
+}
+
+void read_claims(Call& call) {
+    const auto ids = call.list(0), items = call.list(1);
+    for (std::size_t i = 0; i < ids.size(); ++i) {
+        const auto* row = call.database.inbox.find(InboxKey{*ids[i], *items[i]}, &call.work);
+        if (row != nullptr) call.row(*ids[i], *items[i], row->answer);
+    }
+}
+
+void answer_claims(Call& call) {
+    const auto ids = call.list(0), items = call.list(1), answers = call.list(2);
+    for (std::size_t i = 0; i < ids.size(); ++i) {
+        const InboxKey key{*ids[i], *items[i]};
+        auto& inbox = call.database.inbox;
+        auto* row = call.database.lock_seen(call.work, inbox, call.database.seen(call.work, inbox, key));
+        const bool unlocked = call.is(Mutation::split_claim_does_not_wait) ||
+                              call.is(Mutation::cancellation_leaves_ready_unclaimed);
+        if (row != nullptr) {
+            row->answer = answers[i];
+        } else if (unlocked) {
+            if (!call.is(Mutation::cancellation_leaves_ready_unclaimed)) {
+                call.work.unlocked_writes.push_back(
+                    [&inbox, key, answer = answers[i]] { inbox.put(key, {answer}); });
+            }
+        } else {
+            continue;
+        }
+        ++call.answer.affected;
+    }
+}
+
+void give_up_claims(Call& call) {
+    const auto ids = call.list(0), items = call.list(1);
+    for (std::size_t i = 0; i < ids.size(); ++i) {
+        auto* slot = call.database.seen(call.work, call.database.inbox, InboxKey{*ids[i], *items[i]});
+        if (call.database.lock_seen(call.work, call.database.inbox, slot) == nullptr) continue;
+        slot->pending.reset();
+        ++call.answer.affected;
+    }
+}
+
+void take_numbers(Call& call) {
+    const auto sellers = call.list(0), streams = call.list(1), counts = call.list(2);
+    for (std::size_t i = 0; i < sellers.size(); ++i) {
+        const Stream key{*sellers[i], *streams[i]};
+        auto& table = call.database.streams;
+        auto& slot = table.slot(key);
+        if (call.is(Mutation::numbers_outlive_a_rollback)) {
+            const auto last = (slot.committed ? slot.committed->last_assigned : 0) + to_number(counts[i]);
+            table.put(key, {last});
+            call.row(*sellers[i], *streams[i], last);
+            continue;
+        }
+        call.database.lock(call.work, table, slot);
+        if (!slot.pending) slot.pending = StreamRow{};
+        slot.pending->last_assigned += to_number(counts[i]);
+        call.row(*sellers[i], *streams[i], slot.pending->last_assigned);
+    }
+}
+
+void insert_messages(Call& call) {
+    const auto sellers = call.list(0), streams = call.list(1), numbers = call.list(2), orders = call.list(3),
+               kinds = call.list(4), bodies = call.list(5);
+    for (std::size_t i = 0; i < sellers.size(); ++i) {
+        call.database.insert(call.work, call.database.messages,
+                             MessagePlace{*sellers[i], *streams[i], to_number(numbers[i])},
+                             MessageRow{*orders[i], *kinds[i], *bodies[i]}, "seller_message");
+        ++call.answer.affected;
+    }
+}
+
+void read_messages(Call& call) {
+    const auto sellers = call.list(0), streams = call.list(1), numbers = call.list(2);
+    for (std::size_t i = 0; i < sellers.size(); ++i) {
+        const MessagePlace place{*sellers[i], *streams[i], to_number(numbers[i])};
+        const auto* row = call.database.messages.find(place, &call.work);
+        if (row != nullptr) call.row(*sellers[i], *streams[i], *numbers[i], row->kind, row->body);
+    }
+}
+
+constexpr Modelled statements[] = {
+    {&query::claim, 4060257076, claim, true, 2},
+    {&query::read_claims, 1504306113, read_claims},
+    {&query::answer_claims, 4157564842, answer_claims, true, 2},
+    {&query::give_up_claims, 2156096029, give_up_claims, true, 2},
+    {&query::take_numbers, 3066548985, take_numbers, true, 2},
+    {&query::insert_messages, 409576367, insert_messages},
+    {&query::read_messages, 751003, read_messages},
+};
+
+}  // namespace
+
+std::span<const Modelled> split_statements() {
+    return statements;
+}
+
+}  // namespace cartwright::model
