@@ -64,6 +64,43 @@ void Cancelling::lock_orders() {
         auto order_id = known.state.order_id;
         known_.emplace(std::move(order_id), std::move(known));
     }
+    read_repeated_lines();
+}
+
+/// What partial cancellations did that are here once more.
+void Cancelling::read_repeated_lines() {
+    std::set<std::string> repeated;
+    for (const auto& one : wanted_) {
+        if (!one.claimed && !one.cancellation->lines.empty()) repeated.insert(one.event_id.str());
+    }
+    if (repeated.empty()) return;
+    Array event_ids, items;
+    for (const auto& event_id : repeated) {
+        event_ids.add(event_id);
+        items.add(claim_item);
+    }
+    const auto rows = transaction_.run(query::read_items, {event_ids.str(), items.str()});
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+        if (!rows.is_null(i, 2))
+            repeated_answers_.emplace(EventId(std::string(rows.text(i, 0))), std::string(rows.text(i, 2)));
+    }
+}
+
+std::set<OfferKey> Cancelling::let_go_before() {
+    std::set<OfferKey> offers;
+    const auto add = [&](const std::string& answer) {
+        auto payload = decoder_.decode_data(message::type::order_cancelled, answer);
+        const auto* read = std::get_if<message::Payload>(&payload);
+        CARTWRIGHT_ASSERT(read != nullptr);
+        for (const auto& part : std::get<message::OrderCancelled>(*read).sellers) {
+            for (const auto& line : part.lines) offers.insert({part.seller_id, line.sku});
+        }
+    };
+    for (const auto& [order_id, known] : known_) {
+        if (known.state.state == "cancelled") add(known.state.answer);
+    }
+    for (const auto& [event_id, answer] : repeated_answers_) add(answer);
+    return offers;
 }
 
 /// A whole cancellation of an order that nobody knows is remembered.
@@ -195,11 +232,8 @@ CancellationOutcome Cancelling::repeat_lines(const Known& known, const EventId& 
     outcome.answer = known.state;
     outcome.suffix = event_id.str();
     if (const auto fresh = stored_answers_.find(event_id); fresh != stored_answers_.end()) return outcome;
-    const auto rows = transaction_.run(query::read_items,
-                                       {Array{}.add(event_id.str()).str(), Array{}.add(claim_item).str()});
-    if (!rows.empty() && !rows.is_null(0, 2)) {
-        outcome.announced = OrderState{known.state.order_id, "cancelled", std::string(rows.text(0, 2))};
-    }
+    if (const auto before = repeated_answers_.find(event_id); before != repeated_answers_.end())
+        outcome.announced = OrderState{known.state.order_id, "cancelled", before->second};
     return outcome;
 }
 

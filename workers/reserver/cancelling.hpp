@@ -35,6 +35,9 @@ class Cancelling {
     void lock_orders();
     /// The lines whose reservations have to be locked.
     std::set<LineKey> lines() const;
+    /// What earlier copies of these cancellations let go: whoever did that may have died before it told of
+    /// it.
+    std::set<OfferKey> let_go_before();
     /// Folds one cancellation; call in order of arrival.
     CancellationOutcome fold(const message::OrderCancellation& cancellation, const EventId& event_id,
                              const std::string& source, bool claimed);
@@ -61,6 +64,7 @@ class Cancelling {
     CancellationOutcome cancel_lines(Known& known, const message::OrderCancellation& cancellation,
                                      const Cause& cause);
     CancellationOutcome repeat_lines(const Known& known, const EventId& event_id);
+    void read_repeated_lines();
     std::int64_t release(const LineKey& line, std::int64_t units, const Cause& cause);
     std::int64_t open_units(const LineKey& line);
     std::int64_t dispatched_units(const Known& known);
@@ -70,7 +74,8 @@ class Cancelling {
     Ledger& ledger_;
     std::vector<Wanted> wanted_;
     std::map<OrderId, Known> known_;
-    std::map<EventId, std::string> stored_answers_;
+    std::map<EventId, std::string> stored_answers_;  ///< of partial cancellations that this transaction does
+    std::map<EventId, std::string> repeated_answers_;  ///< of those that were done before
     std::map<OrderId, std::set<OfferKey>> let_go_;
     std::set<OrderId> repeated_;  ///< cancelled before, and once more
 };

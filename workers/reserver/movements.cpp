@@ -201,6 +201,7 @@ void Run::lock() {
         if (!concerns_order(movement.kind)) named.insert({movement.seller_id, movement.sku});
     });
     if (!named.empty()) make_positions(named);
+    touched_.merge(cancelling_.let_go_before());
     touched_.insert(named.begin(), named.end());
     ledger_.lock_positions(touched_);
 }

@@ -1,0 +1,98 @@
+// What the model has found, each as a scene of its own: who dies, and when, is told by hand.
+#include <doctest/doctest.h>
+
+#include "common/log/log.hpp"
+#include "tests/model/world.hpp"
+
+using namespace cartwright;
+using namespace cartwright::model;
+
+namespace {
+
+constexpr Mutation nothing_missing = Mutation::none;
+
+/// One program of each kind; seller s1 offers what is named.
+std::function<void(World&)> small_fleet(std::vector<std::string> skus,
+                                        const std::string& destination = "shared") {
+    return [skus = std::move(skus), destination](World& world) {
+        const auto warehouse = std::vector<WarehouseId>{WarehouseId("main")};
+        world.warehouses.emplace(SellerId("s1"), std::make_shared<const std::vector<WarehouseId>>(warehouse));
+        for (const auto& sku : skus) {
+            catalogue::Offer offer;
+            offer.seller_id = SellerId("s1");
+            offer.sku = Sku(sku);
+            offer.currency = "BRL";
+            offer.active = offer.seller_active = true;
+            world.offers.emplace(Sku(sku), std::make_shared<const std::vector<catalogue::Offer>>(1, offer));
+        }
+        const auto rules = rules_to("v1", destination, "", false);
+        add_program(world, Program::Kind::reserver, "reserver1", rules);
+        add_program(world, Program::Kind::splitter, "splitter1", rules);
+        add_program(world, Program::Kind::router, "router1", rules);
+    };
+}
+
+Cart cart(const std::string& order, ShortagePolicy policy, const std::map<std::string, std::int64_t>& units) {
+    Cart cart;
+    cart.order_id = OrderId(order);
+    cart.channel = "web";
+    cart.currency = "BRL";
+    cart.paid = true;
+    cart.policy = policy;
+    for (const auto& [sku, quantity] : units) {
+        CartLine line;
+        line.line_id = LineId("l" + sku);
+        line.sku = Sku(sku);
+        line.quantity = quantity;
+        cart.lines.push_back(std::move(line));
+    }
+    return cart;
+}
+
+message::OrderCancellation cancellation(const std::string& order) {
+    message::OrderCancellation cancellation;
+    cancellation.order_id = OrderId(order);
+    cancellation.reason = "changed my mind";
+    return cancellation;
+}
+
+Text state_of(World& world, const std::string& order) {
+    const auto* row = world.database.orders.find(order, nullptr);
+    return row == nullptr ? "unknown" : row->state;
+}
+
+/// The next commit of this lane is the last thing that its process does for now.
+void die_after_commit(World& world, Program& program, const std::string& lane, std::function<bool()> when) {
+    world.committed = [&world, &program, lane, when = std::move(when),
+                       done = false](const Work& work) mutable {
+        if (done || work.lane != lane || !when()) return;
+        done = true;
+        world.doom(program);
+    };
+}
+
+std::string broken(const World& world) {
+    return world.promises.first_broken().value_or("");
+}
+
+}  // namespace
+
+// Taken away: that the lines of a cancelled order count as touched when its cancellation comes again.
+TEST_CASE("a cancellation that nobody told of is told of, and rung for, by its repeat") {
+    log::set_level(log::Level::error);
+    World world(1, nothing_missing, false, small_fleet({"k1"}));
+    add_stock(world, "s1", "k1", "main", 2);
+    world.promises.begin();
+    add_cart(world, cart("o1", ShortagePolicy::all_or_nothing, {{"k1", 2}}), {});
+    world.calm();
+    add_cart(world, cart("o2", ShortagePolicy::hold, {{"k1", 2}}), {});
+    world.calm();
+    REQUIRE(state_of(world, "o2") == "pending");
+
+    die_after_commit(world, *world.programs.front(), "reserver1/movements", [] { return true; });
+    add_cancellation(world, "c1", cancellation("o1"));
+    world.calm();
+    CHECK(broken(world) == "");
+    CHECK(state_of(world, "o1") == "cancelled");
+    CHECK(state_of(world, "o2") == "ready");
+}
