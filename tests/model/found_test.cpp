@@ -96,3 +96,27 @@ TEST_CASE("a cancellation that nobody told of is told of, and rung for, by its r
     CHECK(state_of(world, "o1") == "cancelled");
     CHECK(state_of(world, "o2") == "ready");
 }
+
+// Taken away: that the courier looks up what it believes to go to a queue before it gives it back.
+TEST_CASE(
+    "a number that may have reached an endpoint is repeated there although the rules want a queue now") {
+    log::set_level(log::Level::error);
+    World world(1, nothing_missing, false, small_fleet({"k1"}, "e1"));
+    add_stock(world, "s1", "k1", "main", 5);
+    world.promises.begin();
+    world.endpoints.unanswered = 1;
+    const Stream stream{"s1", "main"};
+    world.committed = [&](const Work&) {
+        const auto* row = world.database.deliveries.find(stream, nullptr);
+        if (row != nullptr && row->doubtful == 1)
+            world.programs.back()->rules = rules_to("v2", "shared", "", false);
+    };
+    add_cart(world, cart("o1", ShortagePolicy::all_or_nothing, {{"k1", 1}}), {});
+    world.calm();
+    add_cart(world, cart("o2", ShortagePolicy::all_or_nothing, {{"k1", 1}}), {});
+    world.calm();
+    CHECK(broken(world) == "");
+    REQUIRE(world.database.deliveries.find(stream, nullptr) != nullptr);
+    CHECK(world.database.deliveries.find(stream, nullptr)->last_delivered == 2);
+    CHECK(world.database.deliveries.find(stream, nullptr)->destination == "shared");
+}

@@ -127,6 +127,7 @@ struct Courier::State {
     bool over();
     void turn();
     void take_rung();
+    void look_up_queues(const std::set<StreamKey>& streams);
     void ring_again(const StreamKey& stream);
     void place(const StreamKey& stream);
     void lease();
@@ -219,7 +220,24 @@ void Courier::State::take_rung() {
         streams.insert(timers.begin()->second);
         timers.erase(timers.begin());
     }
+    look_up_queues(streams);
     for (const auto& stream : streams) place(stream);
+}
+
+/// Who rings here was found on the way to an endpoint: what is believed to go to a queue may have numbers
+/// left that belong where they were tried.
+void Courier::State::look_up_queues(const std::set<StreamKey>& streams) {
+    std::vector<StreamKey> at_queues;
+    for (const auto& stream : streams) {
+        if (routing::is_queue(routes.believed(stream).destination)) at_queues.push_back(stream);
+    }
+    if (at_queues.empty()) return;
+    try {
+        routes.settle(*session, at_queues);
+    } catch (...) {
+        for (const auto& stream : streams) ring_again(stream);
+        throw;
+    }
 }
 
 void Courier::State::ring_again(const StreamKey& stream) {
