@@ -19,6 +19,18 @@ using postgres::Transaction;
 
 constexpr const char* source = "cartwright/reserver/fill";
 
+/// What these orders wait for, or waited for as long as their rows are there.
+std::set<OfferKey> held_offers(Transaction& transaction, const std::set<OrderId>& orders) {
+    std::set<OfferKey> offers;
+    if (orders.empty()) return offers;
+    Array ids;
+    for (const auto& order_id : orders) ids.add(order_id.str());
+    const auto rows = transaction.run(query::held_by_order, {ids.str()});
+    for (std::size_t i = 0; i < rows.size(); ++i)
+        offers.insert({SellerId(std::string(rows.text(i, 1))), Sku(std::string(rows.text(i, 2)))});
+    return offers;
+}
+
 }  // namespace
 
 FillHandler::FillHandler(std::unique_ptr<postgres::Session> session, catalogue::Catalogue& catalogue,
@@ -47,8 +59,9 @@ worker::Result FillHandler::handle(std::span<const worker::Member> batch) {
             while (!walk.ended) fill_page(walk, telling);
             // Behind the walk, because its locks waited for whoever had this doorbell before and may have
             // died after sending its commit.
-            if (walk.again.empty()) walk.again = publish_again(walk, telling);
+            if (walk.again.empty()) publish_again(walk, telling);
         } while (!walk.again.empty());
+        forget_rejected(walk);
         result.verdicts.push_back(outcome::Done{});
     }
     result.outgoing = telling.take();
@@ -69,35 +82,52 @@ void FillHandler::begin_again(Walk& walk) {
     fresh.doorbell = walk.doorbell;
     fresh.told = std::move(walk.told);
     fresh.offers.assign(walk.again.begin(), walk.again.end());
+    fresh.rejected = std::move(walk.rejected);
     walk = std::move(fresh);
 }
 
-/// What this doorbell filled before its worker died is published again, as it was stored or as it has become.
-/// What those orders wanted.
-std::set<OfferKey> FillHandler::publish_again(Walk& walk, Telling& telling) {
+/// Until here the rows of what was rejected said what it had kept from younger ones, should this worker die.
+void FillHandler::forget_rejected(const Walk& walk) {
+    if (walk.rejected.empty()) return;
+    session_->transaction([&](Transaction& transaction) {
+        for (const auto& order_id : walk.rejected)
+            transaction.run(query::delete_held_order, {order_id.str()});
+    });
+}
+
+/// What this doorbell filled before its worker died is published again, as it was stored or as it has become,
+/// and the walk goes on for what those orders wanted.
+void FillHandler::publish_again(Walk& walk, Telling& telling) {
     std::vector<OrderState> filled;
-    std::set<OfferKey> offers;
+    std::set<OfferKey> filled_offers, rejected_offers;
+    std::set<OrderId> rejected;
     Telling rung(config_);
     session_->transaction([&](Transaction& transaction) {
         filled.clear();
-        offers.clear();
+        filled_offers.clear();
+        rejected_offers.clear();
+        rejected.clear();
         const auto rows = transaction.run(query::read_filled, {walk.doorbell});
         for (std::size_t i = 0; i < rows.size(); ++i) {
             OrderId order_id(std::string(rows.text(i, 0)));
             if (walk.told.contains(order_id)) continue;
             filled.push_back(
                 {std::move(order_id), std::string(rows.text(i, 1)), std::string(rows.text(i, 2))});
-            if (const auto order = order_of(decoder_, filled.back())) add_offers(*order, offers);
+            if (const auto order = order_of(decoder_, filled.back())) add_offers(*order, filled_offers);
+            if (filled.back().state == "rejected") rejected.insert(filled.back().order_id);
         }
+        rejected_offers = held_offers(transaction, rejected);
         rung = Telling(config_);
-        ring_positions(transaction, offers, rung);
+        ring_positions(transaction, filled_offers, rung);
     });
     for (const auto& state : filled) {
         walk.told.insert(state.order_id);
         telling.order(state, {});
     }
     telling.absorb(std::move(rung));
-    return offers;
+    walk.again.merge(filled_offers);
+    walk.again.merge(rejected_offers);
+    walk.rejected.merge(rejected);
 }
 
 FillHandler::Page FillHandler::read_page(Transaction& transaction, const Walk& walk) const {
@@ -224,8 +254,7 @@ void FillHandler::fill_page(Walk& walk, Telling& telling) {
             return kept || taking.available(offer) <= 0;
         };
         next.ended = next.ended || std::all_of(walk.offers.begin(), walk.offers.end(), nothing_left);
-        // What they kept from younger orders is free, also where nothing has risen.
-        next.again.merge(write(transaction, walk.doorbell, held, decided, told));
+        write(transaction, next, held, decided, told);
         for (const auto& state : decided) {
             if (!state.state.empty()) next.told.insert(state.order_id);
         }
@@ -235,41 +264,42 @@ void FillHandler::fill_page(Walk& walk, Telling& telling) {
     telling.absorb(std::move(told));
 }
 
-/// The offers of the orders that wait no more.
-std::set<OfferKey> FillHandler::write(Transaction& transaction, const std::string& doorbell,
-                                      const std::vector<Held>& held, const std::vector<OrderState>& decided,
-                                      Telling& telling) {
+/// What those that wait no more kept from younger orders is free, also where nothing has risen.
+void FillHandler::write(Transaction& transaction, Walk& walk, const std::vector<Held>& held,
+                        const std::vector<OrderState>& decided, Telling& telling) {
     std::map<OrderId, std::size_t> by_id;
     std::set<std::pair<OfferKey, OrderId>> no_longer_held;
     for (std::size_t i = 0; i < held.size(); ++i) {
         if (decided[i].state.empty()) continue;
         by_id.emplace(decided[i].order_id, i);
-        for (const auto& line : held[i].placing.demand.lines)
-            no_longer_held.insert({line.offer, decided[i].order_id});
+        const bool rejected = decided[i].state == "rejected";
+        if (rejected) walk.rejected.insert(decided[i].order_id);
+        for (const auto& line : held[i].placing.demand.lines) {
+            walk.again.insert(line.offer);
+            if (!rejected) no_longer_held.insert({line.offer, decided[i].order_id});
+        }
         telling.order(decided[i], {});
         telling.answer(held[i].reply_to, held[i].correlation_id, decided[i]);
     }
-    if (by_id.empty()) return {};
+    if (by_id.empty()) return;
     Array ids, states, answers, filled_by;
     for (const auto& [order_id, index] : by_id) {
         ids.add(order_id.str());
         states.add(decided[index].state);
         answers.add(decided[index].answer);
-        filled_by.add(doorbell);
+        filled_by.add(walk.doorbell);
     }
     const auto rows =
         transaction.run(query::decide_orders, {ids.str(), states.str(), answers.str(), filled_by.str()});
     CARTWRIGHT_ASSERT(rows.affected() == by_id.size());
-    std::set<OfferKey> offers;
+    if (no_longer_held.empty()) return;
     Array sellers, skus, orders;
     for (const auto& [offer, order_id] : no_longer_held) {
-        offers.insert(offer);
         sellers.add(offer.seller_id.str());
         skus.add(offer.sku.str());
         orders.add(order_id.str());
     }
     transaction.run(query::delete_held, {sellers.str(), skus.str(), orders.str()});
-    return offers;
 }
 
 }  // namespace cartwright::reserver

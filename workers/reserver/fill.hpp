@@ -34,8 +34,9 @@ class FillHandler : public worker::Handler {
         std::string after_order;
         std::set<OfferKey> blocked;  ///< what older carts keep for themselves
         bool ended = false;
-        std::set<OfferKey> again;  ///< offers to walk for once more: somebody who kept them is gone
-        std::set<OrderId> told;    ///< orders of this doorbell that are published
+        std::set<OfferKey> again;    ///< offers to walk for once more: somebody who kept them is gone
+        std::set<OrderId> told;      ///< orders of this doorbell that are published
+        std::set<OrderId> rejected;  ///< whose rows stay until the walk is over
     };
     struct Page {
         std::vector<OrderId> orders;
@@ -48,15 +49,15 @@ class FillHandler : public worker::Handler {
 
     static void begin_again(Walk& walk);
     void forget_cancelled(const std::string& doorbell);
-    std::set<OfferKey> publish_again(Walk& walk, Telling& telling);
+    void publish_again(Walk& walk, Telling& telling);
+    void forget_rejected(const Walk& walk);
     /// One transaction: a page of held carts.
     void fill_page(Walk& walk, Telling& telling);
     Page read_page(postgres::Transaction& transaction, const Walk& walk) const;
     std::vector<Held> lock_held(postgres::Transaction& transaction, const Page& page);
     std::vector<Rejection> unsellable_lines(const Order& order);
-    std::set<OfferKey> write(postgres::Transaction& transaction, const std::string& doorbell,
-                             const std::vector<Held>& held, const std::vector<OrderState>& decided,
-                             Telling& telling);
+    static void write(postgres::Transaction& transaction, Walk& walk, const std::vector<Held>& held,
+                      const std::vector<OrderState>& decided, Telling& telling);
 
     std::unique_ptr<postgres::Session> session_;
     catalogue::Catalogue& catalogue_;
