@@ -186,7 +186,15 @@ bool Connection::frames_pending() const {
     return handle_ != nullptr && (amqp_frames_enqueued(handle_) != 0 || amqp_data_in_buffer(handle_) != 0);
 }
 
-void Connection::read(const std::function<void(const amqp_frame_t&)>& handle) {
+void Connection::stay_alive() {
+    if (handle_ == nullptr) fail("not connected");
+    amqp_frame_t beat{};
+    beat.frame_type = AMQP_FRAME_HEARTBEAT;
+    check(guard_([&] { return amqp_send_frame(handle_, &beat); }), "writing");
+}
+
+void Connection::read(const std::function<void(const amqp_frame_t&)>& handle,
+                      const std::function<bool()>& enough) {
     // A TLS layer holds decrypted bytes that neither poll nor the library's buffer shows: there only a
     // time-out says that nothing is left.
     for (bool first = true; first || tls_ || frames_pending(); first = false) {
@@ -202,6 +210,7 @@ void Connection::read(const std::function<void(const amqp_frame_t&)>& handle) {
         }
         if (handle_ == nullptr) return;
         amqp_maybe_release_buffers(handle_);
+        if (enough()) return;
     }
 }
 

@@ -59,8 +59,13 @@ class Connection : public ChannelCommands {
     /// Frames that poll does not know of: they were read together with others.
     bool frames_pending() const;
     /// Hands over every frame that is there, without waiting; those of the connection itself are dealt with.
-    /// Also serves the heartbeats: to be called every `beat`. What a frame refers to is gone afterwards.
-    void read(const std::function<void(const amqp_frame_t&)>& handle);
+    /// Also serves the heartbeats: to be called every `beat`. What a frame refers to is gone afterwards. Ends
+    /// early when `enough` says so.
+    void read(
+        const std::function<void(const amqp_frame_t&)>& handle,
+        const std::function<bool()>& enough = [] { return false; });
+    /// Instead of `read`: a heartbeat to the broker, whose own wait with everything else.
+    void stay_alive();
     /// False when a write may block.
     bool writable() const;
     /// Everything written since the last flush goes out in as few packets as possible.

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <string>
 
 namespace cartwright::amqp {
@@ -14,6 +15,8 @@ struct ConnectionSettings {
     std::chrono::seconds heartbeat{10};
     /// A broker that takes no bytes for this long is given up: the watchdog shuts the socket down.
     std::chrono::milliseconds stall_timeout{20'000};
+    /// Of a consumer: while it holds more bytes of bodies that are not acknowledged, it reads nothing.
+    std::size_t intake_bytes_max = 67'108'864;
     std::chrono::milliseconds reconnect_delay_min{100};
     std::chrono::milliseconds reconnect_delay_max{5'000};
     /// Without a CA file the system's are trusted; certificate and key are for a broker that asks for them.

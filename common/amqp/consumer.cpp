@@ -51,6 +51,7 @@ struct Consumer::State {
 
     std::atomic<bool> consuming = false;
     bool established = false;
+    bool left_unread = false;  ///< something was read from the socket and is not handed over, or may be
     Clock::time_point gauges_due, read_at, acked_at;
 
     State(ConnectionSettings wanted, std::vector<Subscription> subscriptions);
@@ -61,6 +62,7 @@ struct Consumer::State {
     bool take_orders();
     bool stop_was_wanted() const;
     void wait_and_read(Clock::time_point until);
+    bool holds_enough() const;
     void handle(const amqp_frame_t& frame);
     void handle_method(SubscriptionChannel& channel, const amqp_method_t& method, Assembler& assembler);
     void deliver(SubscriptionChannel& channel, Arrival arrival);
@@ -165,11 +167,26 @@ void Consumer::State::wait_and_read(Clock::time_point until) {
     until = std::min(until, beat_at);
     for (const auto& channel : channels)
         if (const auto due = channel->next_due()) until = std::min(until, *due);
-    bool readable = connection.frames_pending();
+    if (holds_enough()) {
+        // The broker's messages wait in the socket until some of ours are acknowledged.
+        waker.wait(-1, false, until - now);
+        if (Clock::now() < beat_at) return;
+        read_at = Clock::now();
+        left_unread = true;
+        return connection.stay_alive();
+    }
+    bool readable = connection.frames_pending() || std::exchange(left_unread, false);
     if (!readable) readable = waker.wait(connection.socket(), false, until - now).readable;
     if (!readable && Clock::now() < beat_at) return;
     read_at = Clock::now();
-    connection.read([this](const amqp_frame_t& frame) { handle(frame); });
+    connection.read([this](const amqp_frame_t& frame) { handle(frame); },
+                    [this] { return left_unread = holds_enough(); });
+}
+
+bool Consumer::State::holds_enough() const {
+    std::size_t bytes = 0;
+    for (const auto& channel : channels) bytes += channel->unacknowledged_bytes();
+    return bytes >= settings.intake_bytes_max;
 }
 
 void Consumer::State::handle(const amqp_frame_t& frame) {

@@ -113,7 +113,8 @@ bool SubscriptionChannel::delivered(Delivery& delivery, TimePoint now) {
     delivery.queue = queue_;
     ++statistics_.delivered;
     if (broadcast()) return true;
-    outstanding_.emplace(delivery.token.tag, now);
+    outstanding_.emplace(delivery.token.tag, Outstanding{now, delivery.body.size()});
+    outstanding_bytes_ += delivery.body.size();
     if (delivery.delivery_count <= innocent_delivery_count && may_widen()) widen();
     return true;
 }
@@ -124,10 +125,13 @@ bool SubscriptionChannel::may_widen() const {
 }
 
 void SubscriptionChannel::acknowledge(const AckToken& token) {
-    if (token.generation != generation_ || outstanding_.erase(token.tag) == 0) {
+    const auto found = token.generation == generation_ ? outstanding_.find(token.tag) : outstanding_.end();
+    if (found == outstanding_.end()) {
         ++statistics_.stale_acks;
         return;
     }
+    outstanding_bytes_ -= found->second.bytes;
+    outstanding_.erase(found);
     commands_.acknowledge(number_, token.tag);
     ++statistics_.acked;
     // Whoever acknowledges has outlived it.
@@ -191,6 +195,7 @@ void SubscriptionChannel::connection_lost() {
 void SubscriptionChannel::lost(const std::string& why) {
     trouble_ = why;
     outstanding_.clear();
+    outstanding_bytes_ = 0;
     ++generation_;
     if (!broadcast()) subscription_.reset();
 }
@@ -209,7 +214,7 @@ std::optional<SubscriptionChannel::TimePoint> SubscriptionChannel::next_due() co
 
 std::optional<SubscriptionChannel::TimePoint> SubscriptionChannel::oldest_unacknowledged() const {
     if (outstanding_.empty()) return std::nullopt;
-    return outstanding_.begin()->second;
+    return outstanding_.begin()->second.since;
 }
 
 }  // namespace cartwright::amqp

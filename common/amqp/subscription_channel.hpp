@@ -58,6 +58,8 @@ class SubscriptionChannel {
     /// Why not, for people; empty when consuming.
     const std::string& trouble() const { return trouble_; }
     std::size_t unacknowledged() const { return outstanding_.size(); }
+    /// Of bodies.
+    std::size_t unacknowledged_bytes() const { return outstanding_bytes_; }
     std::optional<TimePoint> oldest_unacknowledged() const;
     const Subscription& subscription() const { return subscription_; }
 
@@ -95,7 +97,12 @@ class SubscriptionChannel {
     std::string tag_;
     bool narrow_ = true;
     bool stopping_ = false;
-    std::map<std::uint64_t, TimePoint> outstanding_;  ///< delivery tags not acknowledged
+    struct Outstanding {
+        TimePoint since;
+        std::size_t bytes;
+    };
+    std::map<std::uint64_t, Outstanding> outstanding_;  ///< delivery tags not acknowledged
+    std::size_t outstanding_bytes_ = 0;
     Backoff backoff_;
     std::optional<TimePoint> reopen_at_;
     std::string trouble_ = "not connected";

@@ -15,6 +15,8 @@ void BrokerConfig::describe(config::Binder& binder) {
     binder.field("heartbeat_s", heartbeat_s, {1, 60},
                  "Who says nothing for two to three of these is given up by the other side.");
     connection.heartbeat = std::chrono::seconds(heartbeat_s);
+    binder.field("intake_bytes_max", connection.intake_bytes_max, {1'048'576, 1'073'741'824},
+                 "Bytes of unacknowledged messages with which a worker reads no more.");
     binder.field("stall_timeout_ms", connection.stall_timeout, {1'000, 300'000},
                  "A broker that takes no bytes for this long is given up and connected anew.");
     binder.field("reconnect_delay_max_ms", connection.reconnect_delay_max, {100, 60'000},

@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
+
 #include "common/amqp/publisher.hpp"
 #include "tests/integration/amqp/broker.hpp"
 #include "tests/integration/amqp/received.hpp"
@@ -49,6 +51,40 @@ TEST_CASE("a burst of acks just before close is not lost") {
     CHECK(consumer.statistics().acked == count);
     // Given back messages are ready a moment after the channel is closed.
     CHECK_FALSE(eventually([&] { return broker.depth(queue) > 0; }, milliseconds(300)));
+}
+
+TEST_CASE("who holds enough bytes reads no more until something is acknowledged, and stays connected") {
+    Broker broker;
+    const auto queue = broker.quorum_queue();
+    std::vector<std::string> bodies;
+    std::vector<Outgoing> messages;
+    for (char c = 'a'; c <= 'j'; ++c) {
+        bodies.emplace_back(600'000, c);
+        messages.push_back(message_to(queue, {c}));
+        messages.back().body = bodies.back();
+    }
+    Publisher publisher(settings(), {});
+    publisher.start();
+    publisher.publish(messages, [] {});
+    REQUIRE(publisher.drain(seconds(30)));
+    auto wanted = settings();
+    wanted.intake_bytes_max = 1'000'000;
+    wanted.heartbeat = seconds(1);
+    Received received;
+    Consumer consumer(wanted, {received.subscription(queue, 10)});
+    consumer.start();
+    REQUIRE(eventually([&] { return received.count() == 2; }));
+    // The broker would end the connection after two heartbeats without a word.
+    CHECK_FALSE(eventually([&] { return received.count() > 2; }, seconds(4)));
+    for (std::size_t done = 0; done < 10; ++done) {
+        REQUIRE(eventually([&] { return received.count() >= std::min<std::size_t>(done + 2, 10); }));
+        CHECK(received.count() <= done + 2);
+        consumer.acknowledge(std::vector{received.at(done).token});
+    }
+    CHECK(received.bodies() == bodies);
+    CHECK(consumer.statistics().reconnects == 0);
+    consumer.close();
+    CHECK(broker.depth(queue) == 0);
 }
 
 TEST_CASE("what is not acknowledged comes back, and only that") {
