@@ -78,7 +78,8 @@ void Telling::answer(const worker::Member& asked, const message::StockApplied& a
 }
 
 void Telling::position(const message::StockChanged& changed) {
-    positions_.push_back(changed);
+    // A row that was only made to be locked has no ledger row yet: there is nothing to tell.
+    if (changed.version > 0) positions_.push_back(changed);
 }
 
 void Telling::shortfall(const message::StockShortfall& shortfall) {
