@@ -44,7 +44,7 @@ void Outbox::add(std::vector<Outgoing> messages, std::function<void()> on_confir
     if (group->open == 0 && group->on_confirmed) callbacks_.push_back(std::move(group->on_confirmed));
 }
 
-void Outbox::add(std::shared_ptr<OrderedRun> run, std::vector<Outgoing> messages, TimePoint now) {
+void Outbox::add(const std::shared_ptr<OrderedRun>& run, std::vector<Outgoing> messages, TimePoint now) {
     for (std::size_t position = 0; position < messages.size(); ++position) {
         if (!open_) {
             run->answer(position, Confirm::unsent);

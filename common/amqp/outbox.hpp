@@ -30,7 +30,7 @@ class Outbox {
 
     void add(std::vector<Outgoing> messages, std::function<void()> on_confirmed, TimePoint now);
     /// Answers all with `unsent` when no channel is open.
-    void add(std::shared_ptr<OrderedRun> run, std::vector<Outgoing> messages, TimePoint now);
+    void add(const std::shared_ptr<OrderedRun>& run, std::vector<Outgoing> messages, TimePoint now);
 
     /// A channel in confirm mode is there. Until its first answer, or for a moment, only one message is in
     /// flight: a broker under an alarm blocks at the first, and would else get them all again after each

@@ -138,7 +138,7 @@ void Catalogue::State::read_missing(std::span<const Key> keys, std::unordered_ma
     read_in_chunks<Key>(missing, found);
 }
 
-Catalogue::Catalogue(Settings settings) : state_(std::make_unique<State>(settings)) {}
+Catalogue::Catalogue(const Settings& settings) : state_(std::make_unique<State>(settings)) {}
 Catalogue::~Catalogue() = default;
 
 std::unordered_map<Sku, Offers> Catalogue::offers(std::span<const Sku> skus) {

@@ -48,7 +48,7 @@ struct Statistics {
 class Catalogue {
   public:
     /// Connects with the first read. Throws outcome::StartupError for a URL that is none.
-    explicit Catalogue(Settings settings);
+    explicit Catalogue(const Settings& settings);
     ~Catalogue();
     Catalogue(const Catalogue&) = delete;
     Catalogue& operator=(const Catalogue&) = delete;

@@ -42,6 +42,7 @@ class Parts(unittest.TestCase):
 
 class Reports(unittest.TestCase):
     def test_a_report_is_a_failure_once(self):
+        (REPOSITORY / ".run").mkdir(exist_ok=True)
         with tempfile.TemporaryDirectory(dir=REPOSITORY / ".run") as folder:
             with mock.patch.object(sanitizers, "_FOLDER", Path(folder)):
                 sanitizer = sanitizers.Sanitizer("asan", 3)
@@ -81,6 +82,34 @@ class Seeds(unittest.TestCase):
         for name in self.targets():
             dictionary = fuzzing.dictionary_of(name)
             self.assertTrue(dictionary is None or dictionary.is_file(), name)
+
+
+FAKE_TARGET = """#!/bin/sh
+for argument; do case $argument in -artifact_prefix=*) folder=${argument#-artifact_prefix=};; esac; done
+if [ "${0##*_}" = well ]; then echo "stat::number_of_executed_units: 7"; exit 0; fi
+echo boom >"${folder}crash-1"
+echo "property broken: two and two are four"
+exit 77
+"""
+
+
+class Fuzzing(unittest.TestCase):
+    def test_what_breaks_a_target_is_kept_with_the_command_that_repeats_it(self):
+        (REPOSITORY / ".run").mkdir(exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=REPOSITORY / ".run") as folder:
+            build = Path(folder) / "build"
+            (build / "bin").mkdir(parents=True)
+            for name in ("fuzz_well", "fuzz_broken"):
+                (build / "bin" / name).write_text(FAKE_TARGET)
+                (build / "bin" / name).chmod(0o755)
+            tally = Tally()
+            with mock.patch.object(fuzzing, "FOLDER", Path(folder)), contextlib.redirect_stdout(io.StringIO()):
+                fuzzing.run(build, 1, None, [], tally)
+            kept = Path(folder) / "broken/broken/crash-1"
+            self.assertEqual("boom\n", kept.read_text())
+            self.assertEqual("1 passed, 1 failed", tally.line())
+            self.assertIn("two and two are four", tally.failures[0][1])
+            self.assertIn(f"fuzz_broken {kept.relative_to(REPOSITORY)}", tally.failures[0][1])
 
 
 class Verdicts(unittest.TestCase):
