@@ -142,8 +142,8 @@ class Worker:
     def terminate(self) -> None:
         """SIGTERM without waiting; `finish` or `wait_exit` waits."""
         if process := self.process:
+            process.thaw()  # not afterwards: leak detection stops its process, and SIGCONT would undo that
             process.send(signal.SIGTERM)
-            process.thaw()
 
     def finish(self, timeout_s: float = STOP_WITHIN_S) -> None:
         """Waits for a terminated process; Trouble unless it exits 0 in time (it is killed then)."""
