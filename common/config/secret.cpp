@@ -24,7 +24,7 @@ std::string variable_or_empty(const std::string& name) {
 
 std::optional<std::string> secret_from_environment(const std::string& variable, Problems& problems) {
     const std::string file_variable = variable + "_FILE";
-    const std::string direct = variable_or_empty(variable);
+    std::string direct = variable_or_empty(variable);
     const std::string path = variable_or_empty(file_variable);
     if (!direct.empty() && !path.empty()) {
         problems.add(not_in_the_file, fmt::format("environment: {} and {} are both set; unset one of them",

@@ -84,8 +84,9 @@ Rows Transaction::run(const Statement& statement, const std::vector<Parameter>& 
         }
         pointers.push_back(parameter ? parameter->c_str() : nullptr);
     }
-    auto result = data_.work.exec_prepared(statement.name, pqxx::prepare::make_dynamic_params(pointers));
-    return Rows(std::make_shared<const Rows::Data>(Rows::Data{std::move(result)}));
+    const auto result =
+        data_.work.exec_prepared(statement.name, pqxx::prepare::make_dynamic_params(pointers));
+    return Rows(std::make_shared<const Rows::Data>(Rows::Data{result}));
 }
 
 Rows Transaction::execute_script(std::string_view sql) {

@@ -199,7 +199,7 @@ Timer Loop::after(std::chrono::milliseconds delay, std::function<void()> work) {
     return state_->start_timer(delay, false, std::move(work));
 }
 
-void Loop::on_signal(const std::vector<int>& signals, std::function<void(int)> work) {
+void Loop::on_signal(const std::vector<int>& signals, const std::function<void(int)>& work) {
     for (const int number : signals) {
         auto signal = std::make_unique<Signal>();
         signal->work = work;

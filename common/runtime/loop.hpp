@@ -66,7 +66,7 @@ class Loop {
     Timer after(std::chrono::milliseconds delay, std::function<void()> work);
 
     /// The function gets the signal's number. A signal may have several functions.
-    void on_signal(const std::vector<int>& signals, std::function<void(int)> work);
+    void on_signal(const std::vector<int>& signals, const std::function<void(int)>& work);
 
     /// The function gets the name of the entry that was made, changed, renamed or removed. Inactive when
     /// there is no such directory. Destroyed before the loop.
