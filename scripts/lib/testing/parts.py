@@ -91,7 +91,7 @@ def _tidy(plan: Plan, tally: Tally) -> None:
 
 
 def _coverage(plan: Plan, tally: Tally) -> None:
-    coverage.report(tiers.Run("asan").folder, tally)
+    coverage.report(tiers.Run("asan").folder, tally, whole=not plan.patterns)
 
 
 PARTS = {part.name: part for part in (
