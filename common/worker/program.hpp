@@ -33,7 +33,7 @@ class Program {
     }
 
     /// A lane with a handler of its own, made once at start.
-    void lane(LaneSettings settings, const std::function<std::unique_ptr<Handler>()>& make_handler);
+    void lane(const LaneSettings& settings, const std::function<std::unique_ptr<Handler>()>& make_handler);
 
     /// The routing rules as they are now; from the first call on they follow the rules' directory.
     routing::RulesSource rules();
