@@ -87,7 +87,8 @@ void Program::load_section(const config::Describe& describe) {
     config::load_described(describe, state_.arguments.config_file, foreign);
 }
 
-void Program::lane(const LaneSettings& settings, const std::function<std::unique_ptr<Handler>()>& make_handler) {
+void Program::lane(const LaneSettings& settings,
+                   const std::function<std::unique_ptr<Handler>()>& make_handler) {
     const auto& limits = state_.fleet.limits;
     auto session = postgres_session(settings.name + "-attempts");
     LaneContext context{
