@@ -25,7 +25,7 @@ namespace catalogue {
 
 struct Catalogue::State {};
 
-Catalogue::Catalogue(Settings) {}
+Catalogue::Catalogue(const Settings&) {}
 Catalogue::~Catalogue() = default;
 
 std::unordered_map<Sku, Offers> Catalogue::offers(std::span<const Sku> skus) {
