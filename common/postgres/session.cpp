@@ -10,6 +10,7 @@
 #include "common/log/log.hpp"
 #include "common/outcome/trouble.hpp"
 #include "common/postgres/sqlstate.hpp"
+#include "common/postgres/stall_guard.hpp"
 
 namespace cartwright::postgres {
 
@@ -68,6 +69,7 @@ Array& Array::add_null() {
 struct Transaction::Data {
     pqxx::connection& connection;
     std::set<std::string, std::less<>>& prepared;
+    StallGuard& guard;
     pqxx::work work;
 };
 
@@ -84,13 +86,18 @@ Rows Transaction::run(const Statement& statement, const std::vector<Parameter>& 
         }
         pointers.push_back(parameter ? parameter->c_str() : nullptr);
     }
+    data_.guard.step();
     const auto result =
         data_.work.exec_prepared(statement.name, pqxx::prepare::make_dynamic_params(pointers));
+    data_.guard.step();
     return Rows(std::make_shared<const Rows::Data>(Rows::Data{result}));
 }
 
 Rows Transaction::execute_script(std::string_view sql) {
-    return Rows(std::make_shared<const Rows::Data>(Rows::Data{data_.work.exec(std::string(sql))}));
+    data_.guard.step();
+    auto result = data_.work.exec(std::string(sql));
+    data_.guard.step();
+    return Rows(std::make_shared<const Rows::Data>(Rows::Data{std::move(result)}));
 }
 
 struct Session::State {
@@ -99,10 +106,12 @@ struct Session::State {
     std::set<std::string, std::less<>> prepared;
     std::minstd_rand random{std::random_device{}()};
     bool healthy = false;
+    StallGuard guard;
 
-    explicit State(Settings wanted) : settings(std::move(wanted)) {}
+    explicit State(Settings wanted) : settings(std::move(wanted)), guard(settings.stall_timeout) {}
 
     void drop() {
+        guard.forget();
         connection.reset();
         prepared.clear();
         healthy = false;
@@ -119,13 +128,16 @@ struct Session::State {
         url += "&options=-ctimezone%3DUTC";
         if (!settings.application_name.empty()) url += "&application_name=" + settings.application_name;
         connection = std::make_unique<pqxx::connection>(url);
+        guard.watch(connection->sock());
     }
 
     void attempt(const std::function<void(Transaction&)>& body) {
         connect();
-        Transaction::Data data{*connection, prepared, pqxx::work(*connection, "batch")};
+        const StallGuard::Inside inside(guard);
+        Transaction::Data data{*connection, prepared, guard, pqxx::work(*connection, "batch")};
         Transaction transaction(data);
         body(transaction);
+        guard.step();
         data.work.commit();
         healthy = true;
     }
@@ -136,29 +148,34 @@ struct Session::State {
             attempt(body);
         } catch (const pqxx::in_doubt_error& error) {
             drop();
-            throw outcome::Unavailable(error.what());
+            throw unavailable(error.what());
         } catch (const pqxx::broken_connection& error) {
             drop();
-            throw outcome::Unavailable(error.what());
+            throw unavailable(error.what());
         } catch (const pqxx::transaction_rollback& error) {
             throw outcome::Retry(error.what());
         } catch (const pqxx::sql_error& error) {
             rethrow(classify(error.sqlstate()), error);
         } catch (const pqxx::failure& error) {
             drop();
-            throw outcome::Unavailable(error.what());
+            throw unavailable(error.what());
         } catch (const pqxx::usage_error& error) {
             // A connection that broke in the middle reports itself as misused afterwards.
             if (connection && connection->is_open()) throw;
             drop();
-            throw outcome::Unavailable(error.what());
+            throw unavailable(error.what());
         }
+    }
+
+    /// Named, because readiness shows it.
+    static outcome::Unavailable unavailable(const std::string& why) {
+        return outcome::Unavailable("PostgreSQL: " + why);
     }
 
     [[noreturn]] void rethrow(Trouble trouble, const pqxx::sql_error& error) {
         const auto text = "SQLSTATE " + error.sqlstate() + ": " + error.what();
         if (trouble == Trouble::unavailable || trouble == Trouble::reconnect) drop();
-        if (trouble == Trouble::unavailable) throw outcome::Unavailable(text);
+        if (trouble == Trouble::unavailable) throw unavailable(text);
         if (trouble == Trouble::refused) throw outcome::Refused(text);
         throw outcome::Retry(text);
     }

@@ -73,6 +73,8 @@ struct Settings {
     std::string url;               ///< postgresql://user@host:port/database, or several hosts
     std::string application_name;  ///< shown in pg_stat_activity
     int retries_max = 5;  ///< of a deadlock or serialization failure, at once, with a short random pause
+    /// A server in whose transaction nothing happened for so long is given up; longer than the role's limits.
+    std::chrono::milliseconds stall_timeout{45'000};
 };
 
 /// One thread. Connects on first use; a broken connection is thrown away and replaced by the next call.

@@ -36,6 +36,9 @@ void PostgresConfig::describe(config::Binder& binder) {
                   "Where PostgreSQL is, as this program's role: postgresql://user@host/database.");
     binder.field("deadlock_retries_max", deadlock_retries_max, {0, 100},
                  "How often a transaction is run again at once after a deadlock.");
+    binder.field("stall_timeout_ms", stall_timeout, {1'000, 600'000},
+                 "A server that says nothing for this long in a transaction is given up and connected anew; "
+                 "longer than the role's statement_timeout.");
 }
 
 void CatalogueConfig::describe(config::Binder& binder) {

@@ -25,6 +25,7 @@ struct BrokerConfig {
 struct PostgresConfig {
     std::string url;
     std::size_t deadlock_retries_max = 5;
+    std::chrono::milliseconds stall_timeout{45'000};
     void describe(config::Binder& binder);
 };
 

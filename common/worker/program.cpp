@@ -125,8 +125,9 @@ std::string Program::retry_queue() const {
 
 std::unique_ptr<postgres::Session> Program::postgres_session(const std::string& purpose) const {
     const auto& config = state_.fleet.postgres;
-    return std::make_unique<postgres::Session>(postgres::Settings{
-        config.url, state_.name + "-" + purpose, static_cast<int>(config.deadlock_retries_max)});
+    return std::make_unique<postgres::Session>(
+        postgres::Settings{config.url, state_.name + "-" + purpose,
+                           static_cast<int>(config.deadlock_retries_max), config.stall_timeout});
 }
 
 amqp::Publisher& Program::publisher() {
@@ -163,7 +164,7 @@ catalogue::Catalogue& Program::catalogue() {
 }
 
 void Program::State::check_versions() {
-    postgres::Session session({fleet.postgres.url, name + "-start", 0});
+    postgres::Session session({fleet.postgres.url, name + "-start", 0, fleet.postgres.stall_timeout});
     postgres::check_schema_version(session, postgres_schema_version);
     postgres::check_role_settings(session);
     if (catalogue) {

@@ -1,7 +1,7 @@
 """Workers are frozen at exact points for longer than every time limit, and then go on: all promises hold.
 
-While one is frozen, the broker misses its heartbeats and gives its messages to others, and PostgreSQL ends its
-transaction; what it was about to say then arrives late, or never. The points are those of crashes.
+While one is frozen, the broker misses its heartbeats and gives its messages to others, and PostgreSQL ends
+its transaction; what it was about to say then arrives late, or never. The points are those of crashes.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """Workers die at exact points: all promises hold all the same.
 
 The points: a COMMIT that PostgreSQL has not got; one whose answer has not come; a message that the broker has
-not got; one whose confirm has not come; an acknowledgement that the broker has not got. A gate holds just that
-frame. With one replica of every worker and with three; what is held arrives late, from a dead sender, or never.
+not got; one whose confirm has not come; an acknowledgement that the broker has not got. A gate holds just
+that frame. With one replica of every worker and with three; what is held arrives late, from a dead sender, or
+never.
 """
 
 from __future__ import annotations

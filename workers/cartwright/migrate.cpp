@@ -99,7 +99,8 @@ std::vector<Migration> pending(const std::vector<Migration>& all, const Applied&
 
 class PostgresMigrator {
   public:
-    explicit PostgresMigrator(const std::string& url) : session_({url, "cartwright-migrate", 0}) {}
+    explicit PostgresMigrator(const std::string& url)
+        : session_({url, "cartwright-migrate", 0, std::chrono::hours(24)}) {}
 
     Applied applied() {
         Applied found;
