@@ -6,17 +6,12 @@ its transaction; what it was about to say then arrives late, or never. The point
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import unittest
 
 from environment import wait_for
-from lib.reset import postgres_connection
 from points import COMMIT, ports_of, worker_of
 from points_test import POINTS, ROUNDS, Lane, PointsTest
-
-# Far below what is shipped, in its proportions; the heartbeat is a second.
-LIMITS_MS = {"lock_timeout": 1_000, "idle_in_transaction_session_timeout": 1_500, "statement_timeout": 3_000}
 
 NO_HEARTBEAT = ("router-depth",)  # nobody serves it between two calls
 
@@ -33,22 +28,6 @@ class FreezeTest(PointsTest):
                 # wait for it on the ladder for half a minute.
                 self.assert_promises(timeout_s=60, drain=False)
         self.assert_promises()
-
-    def shorten_limits(self) -> None:
-        """For sessions from now on; workers look at them when they start, and the last ones are put back."""
-        rows = self.environment.rows("SELECT unnest(setconfig) FROM pg_db_role_setting JOIN pg_roles r "
-                                     "ON r.oid = setrole WHERE rolname = 'cartwright_worker'")
-        before = dict(setting.split("=", 1) for setting, in rows)
-        for name, time_ms in LIMITS_MS.items():
-            self.set_limit(name, f"{time_ms}ms")
-            self.addCleanup(self.set_limit, name, before[name])
-        self.environment.rows("SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-                              "WHERE usename = 'cartwright_worker'")
-
-    def set_limit(self, name: str, value: str) -> None:
-        with contextlib.closing(postgres_connection(self.environment.servers)) as connection:
-            connection.cursor().execute("ALTER ROLE cartwright_worker IN DATABASE cartwright "
-                                        f"SET {name} = '{value}'")
 
     def freeze(self, lanes: tuple[Lane, ...], point: str, late: bool) -> None:
         """Each of these lanes, the last of a cart's way first, is frozen with its process, until both servers

@@ -8,6 +8,7 @@ never.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import itertools
 import json
@@ -16,13 +17,15 @@ import unittest
 from pathlib import Path
 
 from environment import wait_for
+from lib.reset import postgres_connection
 from market import MarketTest
 from points import ACK, COMMIT, COMMITTED, CONFIRM, PUBLISH, Frame, PointGate, Stop, worker_of
 
 SELLERS = ("s1", "s2", "s3")
 SKUS = 12
 HELD = 24  # carts that wait for the last three SKUs; a trade fills three
-
+# Far below what is shipped, in its proportions; the heartbeat is a second.
+LIMITS_MS = {"lock_timeout": 1_000, "idle_in_transaction_session_timeout": 1_500, "statement_timeout": 3_000}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -117,6 +120,22 @@ class PointsTest(MarketTest):
         return f"k{self._rounds}-{number}"
 
     # What is done at a point
+
+    def shorten_limits(self) -> None:
+        """For sessions from now on; workers look at them when they start, and the last ones are put back."""
+        rows = self.environment.rows("SELECT unnest(setconfig) FROM pg_db_role_setting JOIN pg_roles r "
+                                     "ON r.oid = setrole WHERE rolname = 'cartwright_worker'")
+        before = dict(setting.split("=", 1) for setting, in rows)
+        for name, time_ms in LIMITS_MS.items():
+            self.set_limit(name, f"{time_ms}ms")
+            self.addCleanup(self.set_limit, name, before[name])
+        self.environment.rows("SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                              "WHERE usename = 'cartwright_worker'")
+
+    def set_limit(self, name: str, value: str) -> None:
+        with contextlib.closing(postgres_connection(self.environment.servers)) as connection:
+            connection.cursor().execute("ALTER ROLE cartwright_worker IN DATABASE cartwright "
+                                        f"SET {name} = '{value}'")
 
     def stop_at(self, lanes: tuple[Lane, ...], point: str) -> list[Stop]:
         gate = self.gates["POSTGRES_URL" if point in (COMMIT, COMMITTED) else "AMQP_URL"]
