@@ -1,4 +1,4 @@
-"""Tools of the tests that come from npm: installed when first needed, into build/npm, as a committed lock file says.
+"""Tools of the tests that come from npm: installed into build/npm when first needed, as a lock file says.
 
     folder = npm.install(REPOSITORY / "tests/asyncapi")     # Unavailable where there is no npm or no network
     subprocess.run(["node", folder / "check.mjs", …])
@@ -16,7 +16,8 @@ from .run_directory import REPOSITORY
 
 CACHE = REPOSITORY / "build" / "npm"
 _INSTALLED_WITHIN_S = 240
-_NETWORK_TROUBLES = ("ENOTFOUND", "EAI_AGAIN", "ECONNREFUSED", "ECONNRESET", "ETIMEDOUT", "ENETUNREACH", "EHOSTUNREACH",
+_NETWORK_TROUBLES = ("ENOTFOUND", "EAI_AGAIN", "ECONNREFUSED", "ECONNRESET", "ETIMEDOUT", "ENETUNREACH",
+                     "EHOSTUNREACH",
                      "ERR_SOCKET_TIMEOUT", "E502", "E503", "E504")
 
 
@@ -25,11 +26,12 @@ class Unavailable(Exception):
 
 
 def install(package: Path) -> Path:
-    """A folder with the package's files and what its lock file names; made once for each state of those files."""
+    """A folder with the package's files and what its lock file names; made once for each state of them."""
     if not shutil.which("npm") or not shutil.which("node"):
         raise Unavailable("node and npm are not installed")
     files = sorted(path for path in package.iterdir() if path.is_file())
-    digest = hashlib.sha256(b"\0".join(path.name.encode() + path.read_bytes() for path in files)).hexdigest()[:12]
+    digest = hashlib.sha256(b"\0".join(path.name.encode() + path.read_bytes() for path
+                                       in files)).hexdigest()[:12]
     folder = CACHE / f"{package.name}-{digest}"
     if (folder / "installed").exists():
         return folder
@@ -42,10 +44,12 @@ def install(package: Path) -> Path:
 
 
 def _run_npm(folder: Path) -> None:
-    command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--omit-lockfile-registry-resolved",
+    command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund",
+               "--omit-lockfile-registry-resolved",
                "--fetch-retries=1", "--cache", str(CACHE / "cache")]
     try:
-        result = subprocess.run(command, cwd=folder, text=True, capture_output=True, check=False, stdin=subprocess.DEVNULL,
+        result = subprocess.run(command, cwd=folder, text=True, capture_output=True, check=False,
+                                stdin=subprocess.DEVNULL,
                                 timeout=_INSTALLED_WITHIN_S)
     except subprocess.TimeoutExpired as error:
         raise Unavailable(f"npm took longer than {_INSTALLED_WITHIN_S} s") from error

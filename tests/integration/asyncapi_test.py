@@ -1,4 +1,4 @@
-"""deploy/asyncapi.yaml tells the truth: it is AsyncAPI, the broker is as it says, and so is every message of a run."""
+"""deploy/asyncapi.yaml tells the truth: it is AsyncAPI, the broker is as it says, and so is every message."""
 
 import collections
 import json
@@ -18,6 +18,8 @@ BATCH = "application/cloudevents-batch+json"
 SCHEMAS = REPOSITORY / "common/message/schema"
 ERROR, WARNING = 0, 1
 NO_EVENT = b"{"
+UNDELIVERED = ("SELECT count(*) FROM seller_stream s LEFT JOIN seller_delivery d USING (seller_id, stream) "
+               "WHERE s.last_assigned > coalesce(d.last_delivered, 0)")
 TIMES = {"s": 1000, "m": 60_000}
 
 
@@ -27,23 +29,28 @@ class DocumentTest(unittest.TestCase):
             folder = npm.install(REPOSITORY / "tests/asyncapi")
         except npm.Unavailable as why:
             self.skipTest(f"AsyncAPI's own parser was not asked: {why}")
-        result = subprocess.run(["node", folder / "check.mjs", DOCUMENT], capture_output=True, text=True, timeout=120, check=True)
+        result = subprocess.run(["node", folder / "check.mjs", DOCUMENT], capture_output=True, text=True,
+                                timeout=120, check=True)
         said = json.loads(result.stdout)
         self.assertEqual([], [one for one in said["diagnostics"] if one["severity"] in (ERROR, WARNING)])
         document = Document()
-        self.assertEqual((len(document.channels), len(document.messages) + 1), (said["channels"], said["messages"]))
+        self.assertEqual((len(document.channels), len(document.messages) + 1),
+                         (said["channels"], said["messages"]))
 
     def test_it_names_every_schema_there_is(self):
         document = Document()
-        named = {message["payload"]["schema"]["$ref"].rsplit("/", 1)[1] for message in document.messages.values()}
+        named = {message["payload"]["schema"]["$ref"].rsplit("/", 1)[1] for message
+                 in document.messages.values()}
         self.assertEqual({path.name for path in SCHEMAS.glob("*.json")}, named)
         for type_ in document.messages:
             self.assertEqual(type_, document.validator(type_).schema["properties"]["type"]["const"])
 
     def test_every_message_is_said_somewhere(self):
         document = Document()
-        self.assertEqual(set(document.messages), set().union(*(channel.types for channel in document.channels.values())))
-        sent_or_taken = {operation["channel"]["$ref"].rsplit("/", 1)[1] for operation in document.content["operations"].values()}
+        said = set().union(*(channel.types for channel in document.channels.values()))
+        self.assertEqual(set(document.messages), said)
+        sent_or_taken = {operation["channel"]["$ref"].rsplit("/", 1)[1] for operation
+                         in document.content["operations"].values()}
         exchanges = {name for name, channel in document.channels.items() if channel.exchange}
         queues = {name for name, channel in document.channels.items() if channel.queue}
         by_others = {"carts", "movements", "cancellations"}  # who sends them is no part of the fleet
@@ -52,7 +59,7 @@ class DocumentTest(unittest.TestCase):
 
 
 class TopologyTest(EnvironmentTest):
-    """What `cartwright topology apply` made of the shipped configuration, as the broker's management tells it."""
+    """What `cartwright topology apply` made of the shipped configuration, as the broker tells it."""
 
     def setUp(self):
         super().setUp()
@@ -63,11 +70,13 @@ class TopologyTest(EnvironmentTest):
         return {one["name"]: one for one in self.management("GET", f"/api/{kind}/%2F")}
 
     def test_exchanges(self):
-        there = {name: one for name, one in self.named("exchanges").items() if name and not name.startswith("amq.")}
+        there = {name: one for name, one in self.named("exchanges").items() if name
+                 and not name.startswith("amq.")}
         marker = self.document.content["x-marker"]
         markers = [one for name, one in there.items() if name.startswith(marker["prefix"])]
         self.assertEqual([marker["type"]], [one["type"] for one in markers])
-        found = {name: (one["type"], one["durable"], one["auto_delete"], one["arguments"].get("alternate-exchange"))
+        found = {name: (one["type"], one["durable"], one["auto_delete"],
+                        one["arguments"].get("alternate-exchange"))
                  for name, one in there.items() if one not in markers}
         self.assertEqual(self.document.exchanges(), found)
 
@@ -79,10 +88,12 @@ class TopologyTest(EnvironmentTest):
         self.assertEqual(sorted(described), sorted(there))
         for name, one in there.items():
             expected = (described[name]["durable"], described[name]["autoDelete"], "quorum")
-            self.assertEqual(expected, (one["durable"], one["auto_delete"], one["arguments"]["x-queue-type"]), name)
+            self.assertEqual(expected, (one["durable"], one["auto_delete"], one["arguments"]["x-queue-type"]),
+                             name)
 
     def test_bindings(self):
-        described = {(name, *binding) for name, _, bindings, _ in self.document.queues() for binding in bindings}
+        described = {(name, *binding) for name, _, bindings, _ in self.document.queues()
+                     for binding in bindings}
         there = {(one["destination"], one["source"], one["routing_key"])
                  for one in self.management("GET", "/api/bindings/%2F") if one["source"]}
         self.assertEqual(described, there)
@@ -100,7 +111,7 @@ class TopologyTest(EnvironmentTest):
 
 
 class RunTest(EndpointTest):
-    """Every way of the fleet is listened at while a market trades and every kind of message is said at least once."""
+    """Every way is listened at while a market trades, and every kind of message is said at least once."""
 
     def setUp(self):
         super().setUp()
@@ -139,24 +150,28 @@ class RunTest(EndpointTest):
     def look(self, channels: list, properties, body: bytes, where: str) -> None:
         """Every event of a message against the channel that it went through."""
         if len(channels) != 1:
-            self.objections.append(f"{where}: it is no channel of the document, or several: {[one.name for one in channels]}")
+            self.objections.append(f"{where}: not one channel: {[one.name for one in channels]}")
             return
         channel, = channels
         if channel.name in ("parked", "parking"):
-            self.objections += [f"{where}: {error.message}" for error in
-                                self.document.headers("parked-headers").iter_errors(plain(properties.headers))]
+            self.look_at_headers("parked-headers", properties, where)
             return
         events = json.loads(body)
-        if isinstance(events, list) != (properties.content_type == BATCH) or isinstance(events, list) > channel.batches:
+        many = isinstance(events, list)
+        if many != (properties.content_type == BATCH) or many > channel.batches:
             self.objections.append(f"{where}: {properties.content_type}, {body[:80]!r}")
-        if isinstance(events, dict) and properties.type != events["type"]:
+        if not many and properties.type != events["type"]:
             self.objections.append(f"{where}: type {properties.type} of {body[:80]!r}")
         if channel.name in ("sellers", "sellers-queues", "seller-queues"):
-            required = {**self.document.headers("seller-headers").schema, "required": ["seller", "stream", "number"]}
-            self.objections += [f"{where}: {error.message}" for error in
-                                type(self.document.headers("seller-headers"))(required).iter_errors(plain(properties.headers))]
-        for event in events if isinstance(events, list) else [events]:
+            self.look_at_headers("seller-headers", properties, where)
+            self.objections += [f"{where}: no {name}" for name in ("seller", "stream", "number")
+                                if name not in (properties.headers or {})]
+        for event in events if many else [events]:
             self.look_at(event, channel, where)
+
+    def look_at_headers(self, name: str, properties, where: str) -> None:
+        errors = self.document.headers(name).iter_errors(plain(properties.headers))
+        self.objections += [f"{where}: {error.message}" for error in errors]
 
     def look_at(self, event: dict, channel, where: str) -> None:
         type_ = event["type"]
@@ -166,7 +181,8 @@ class RunTest(EndpointTest):
             return
         if channel.types and type_ not in channel.types:
             self.objections.append(f"{where}: {type_} is not said there, as the document has it")
-        self.objections += [f"{where}: {type_}: {error.message} in {event['id']}" for error in self.document.validator(type_).iter_errors(event)]
+        self.objections += [f"{where}: {type_}: {error.message} in {event['id']}" for error
+                            in self.document.validator(type_).iter_errors(event)]
 
     def look_at_captures(self) -> None:
         for queue in self.queues:
@@ -176,7 +192,8 @@ class RunTest(EndpointTest):
                     break
                 where = f"{method.exchange} {method.routing_key}"
                 if body != NO_EVENT or method.exchange == "parking":
-                    self.look(self.document.of_exchange(method.exchange, method.routing_key), properties, body, where)
+                    self.look(self.document.of_exchange(method.exchange, method.routing_key), properties,
+                              body, where)
 
     def look_at_everything(self) -> None:
         self.look_at_captures()
@@ -196,9 +213,7 @@ class RunTest(EndpointTest):
         self.void_and_switch("s1", "shared")
         self.void_and_switch("s3", "own")
         self.trade_at_random()
-        wait_for(lambda: self.market.one("SELECT count(*) FROM seller_stream s LEFT JOIN seller_delivery d USING (seller_id, "
-                                         "stream) WHERE s.last_assigned > coalesce(d.last_delivered, 0)") == 0,
-                 timeout_s=60, what="everything to be delivered")
+        wait_for(lambda: self.market.one(UNDELIVERED) == 0, timeout_s=60, what="everything to be delivered")
         self.fleet.stop()
         self.look_at_everything()
         self.maxDiff = None
@@ -223,9 +238,11 @@ class RunTest(EndpointTest):
         for seller_id, sku in (("s1", "A"), ("s2", "B"), ("s3", "C")):
             self.sell(seller_id, sku, 10)
         for state, order_id, lines, more in (
-                ("ready", "o1", [("1", "A", 2), ("2", "B", 1), ("3", "C", 1)], {}), ("ready", "o2", [("1", "B", 50)], {"policy": "partial"}),
+                ("ready", "o1", [("1", "A", 2), ("2", "B", 1), ("3", "C", 1)], {}),
+                ("ready", "o2", [("1", "B", 50)], {"policy": "partial"}),
                 ("rejected", "o3", [("1", "A", 500)], {}), ("rejected", "o4", [("1", "unknown", 1)], {}),
-                ("pending", "o5", [("1", "C", 40)], {"policy": "hold"}), ("reserved", "o6", [("1", "A", 1)], {"paid": False})):
+                ("pending", "o5", [("1", "C", 40)], {"policy": "hold"}),
+                ("reserved", "o6", [("1", "A", 1)], {"paid": False})):
             self.assertEqual(state, self.outcome(self.cart(order_id, lines, **more)), order_id)
         self.assertEqual("ready", self.outcome(self.cancel("o2", {"1": 1})))
         self.assertEqual("cancelled", self.outcome(self.cancel("o2")))
@@ -237,7 +254,8 @@ class RunTest(EndpointTest):
         """What waits on a ladder, what is parked, and a change of the catalogue."""
         early = self.cancel("late", {"1": 1})
         reservers = self.fleet.named("reserver")
-        wait_for(lambda: sum(one.metrics().total("cartwright_events_total", verdict="later") for one in reservers), what="the ladder")
+        wait_for(lambda: sum(one.metrics().total("cartwright_events_total", verdict="later") for one
+                             in reservers), what="the ladder")
         self.cart("late", [("1", "A", 2)])
         self.assertEqual("ready", self.outcome(early))
         bad = self.market.send(Message("carts", "cart.submitted", NO_EVENT, "bad", None), "fault", "", None)
@@ -256,7 +274,8 @@ class RunTest(EndpointTest):
         number = self.stream(seller_id)["delivered"] + 1
         self.environment.cartwright("stream", "void", seller_id, "main", str(number), *stream)
         self.wait_held(seller_id, "refused")
-        self.environment.cartwright("stream", "--config", str(self.fleet.config), "switch", seller_id, "--to", destination, *stream)
+        self.environment.cartwright("stream", "--config", str(self.fleet.config), "switch", seller_id, "--to",
+                                    destination, *stream)
         self.assertEqual("cancelled", self.outcome(self.cancel(f"behind-{seller_id}")))
 
     def trade_at_random(self) -> None:
@@ -264,7 +283,8 @@ class RunTest(EndpointTest):
         generator.world.write_catalogue(self.environment.mariadb())
         for message in generator.world.initial_stock():
             self.outcome(self.market.send(message, "movements", message.message_id, None))
-        carts = [self.market.send(cart_submitted(cart), "cart", cart["order_id"], cart) for cart in generator.carts(300)]
+        carts = [self.market.send(cart_submitted(cart), "cart", cart["order_id"], cart) for cart
+                 in generator.carts(300)]
         for correlation_id in carts:
             self.outcome(correlation_id)
 

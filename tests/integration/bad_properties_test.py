@@ -1,4 +1,4 @@
-"""AMQP properties and headers that are wrong or strange: what counts is the body, and nothing a sender writes around it
+"""AMQP properties and headers that are wrong or strange: what counts is the body, and nothing around it
 may harm the fleet or be lost on the way to parking."""
 
 import datetime
@@ -13,34 +13,44 @@ from environment import wait_for
 from lib.messages import Message
 from market import REPLIES
 
-FLEET_QUEUES = ("splitter.orders", "router.seller-messages", "sellers.00", "parking", "reserver.carts", "reserver.movements",
+FLEET_QUEUES = ("splitter.orders", "router.seller-messages", "sellers.00", "parking", "reserver.carts",
+                "reserver.movements",
                 "reserver.retry", "reserver.retry.1s", "splitter.retry", "reserver.fill")
 NESTED = {"a": {"b": [1, "x", {"c": True}]}, "d": []}
 HEADERS = {
     "a table": {"table": NESTED}, "a list": {"list": [1, [2, ["three"]], NESTED]}, "nothing": {"none": None},
     "bytes": {"bytes": b"\xff\x00"}, "a fraction": {"price": decimal.Decimal("12.34")},
-    "a time": {"at": datetime.datetime(2026, 1, 2, 3, 4, 5)}, "10 kB": {"long": "x" * 10_000}, "100 kB": {"long": "x" * 100_000},
-    "many": {f"h{number}": number for number in range(500)}, "no name": {"": "x"}, "a strange name": {"\U0001f6d2 '\"": "x"},
+    "a time": {"at": datetime.datetime(2026, 1, 2, 3, 4, 5)}, "10 kB": {"long": "x" * 10_000},
+    "100 kB": {"long": "x" * 100_000},
+    "many": {f"h{number}": number for number in range(500)}, "no name": {"": "x"},
+    "a strange name": {"\U0001f6d2 '\"": "x"},
     "an attempt that is text": {"x-attempt": "many"}, "a negative attempt": {"x-attempt": -5},
     "a huge attempt": {"x-attempt": 2 ** 63 - 1}, "an attempt that is a table": {"x-attempt": NESTED},
-    "a first failure that is none": {"x-first-failed-at": "yesterday"}, "a first failure in 2099": {"x-first-failed-at": 4070908800},
+    "a first failure that is none": {"x-first-failed-at": "yesterday"},
+    "a first failure in 2099": {"x-first-failed-at": 4070908800},
     "an error": {"x-error": NESTED}}
 OF_THE_BROKER = {
     "given back 5 times": {"x-delivery-count": 5}, "given back -3 times": {"x-delivery-count": -3},
-    "given back 2^63 - 1 times": {"x-delivery-count": 2 ** 63 - 1}, "given back as text": {"x-delivery-count": "often"},
-    "a death": {"x-death": [{"queue": "reserver.carts", "reason": "expired", "count": 5}]}, "a death that is text": {"x-death": "x"},
+    "given back 2^63 - 1 times": {"x-delivery-count": 2 ** 63 - 1},
+    "given back as text": {"x-delivery-count": "often"},
+    "a death": {"x-death": [{"queue": "reserver.carts", "reason": "expired", "count": 5}]},
+    "a death that is text": {"x-death": "x"},
     "first death": {"x-first-death-queue": "router.retry", "x-first-death-reason": "maxlen"},
     "parked before": {"x-parked-reason": "poison", "x-parked-worker": "router", "x-parked-attempts": NESTED}}
-MORE = {"priority": {"priority": 9}, "the highest priority": {"priority": 255}, "encoding": {"content_encoding": "gzip"},
-        "a time": {"timestamp": 2 ** 63}, "an application": {"app_id": "\U0001f6d2" * 60}, "a cluster": {"cluster_id": "x"},
+MORE = {"priority": {"priority": 9}, "the highest priority": {"priority": 255},
+        "encoding": {"content_encoding": "gzip"},
+        "a time": {"timestamp": 2 ** 63}, "an application": {"app_id": "\U0001f6d2" * 60},
+        "a cluster": {"cluster_id": "x"},
         "a long time to live": {"expiration": "86400000"}}
-CONTENT_TYPES = {"text": "text/plain", "of a batch": "application/cloudevents-batch+json", "none": None, "strange": "\U0001f6d2" * 60}
-MESSAGE_IDS = {"none": None, "255 bytes": "x" * 255, "emoji": "\U0001f6d2" * 60, "a null character": "a\0b", "quotes": "'\"{}\\"}
+CONTENT_TYPES = {"text": "text/plain", "of a batch": "application/cloudevents-batch+json", "none": None,
+                 "strange": "\U0001f6d2" * 60}
+MESSAGE_IDS = {"none": None, "255 bytes": "x" * 255, "emoji": "\U0001f6d2" * 60, "a null character": "a\0b",
+               "quotes": "'\"{}\\"}
 
 
 class PropertiesTest(BadInputTest):
     def each(self, make) -> dict[str, Case]:
-        """A case for every strange property; `make` is given what is strange about it, as keywords for `raw`."""
+        """A case for every strange property; `make` is given it as keywords for `raw`."""
         strange = {what: {"headers": headers} for what, headers in {**HEADERS, **OF_THE_BROKER}.items()}
         strange |= {f"more: {what}": more for what, more in MORE.items()}
         strange |= {f"content type: {what}": {"content_type": value} for what, value in CONTENT_TYPES.items()}
@@ -48,10 +58,12 @@ class PropertiesTest(BadInputTest):
         return {what: make(number, **properties) for number, (what, properties) in enumerate(strange.items())}
 
     def test_the_body_counts(self):
-        self.send_mixed(self.each(lambda number, **more: Case(raw(self.event(self.one_line(f"o{number}")), **more), READY)))
+        self.send_mixed(self.each(lambda number, **more: Case(raw(self.event(self.one_line(f"o{number}")),
+                                                                  **more), READY)))
 
     def test_they_are_parked_with_the_body(self):
-        self.send_mixed(self.each(lambda number, **more: Case(raw(b'{"number":%d}' % number, **more), PARKED, "malformed")))
+        self.send_mixed(self.each(lambda number, **more: Case(raw(b'{"number":%d}' % number, **more), PARKED,
+                                                              "malformed")))
 
     def test_a_compressed_body_is_parked_and_keeps_saying_so(self):
         body = gzip.compress(self.event(self.one_line("o1")))
@@ -59,23 +71,25 @@ class PropertiesTest(BadInputTest):
 
     def test_what_was_forged_makes_nobody_work_alone(self):
         """Only a message that the broker really gave back is looked at by itself."""
-        self.send_mixed({str(number): Case(raw(self.event(self.one_line(f"o{number}")), headers={"x-delivery-count": 50}), READY)
+        self.send_mixed({str(number): Case(raw(self.event(self.one_line(f"o{number}")),
+                                               headers={"x-delivery-count": 50}), READY)
                          for number in range(40)})
 
     def test_headers_that_fill_a_frame(self):
-        """There is no room for the reason then: the largest header has to give way, and the detail says so."""
+        """There is no room for the reason then: the largest header gives way, and the detail says so."""
         full = {"large": "x" * 70_000, "larger": "y" * 60_000}
         self.send_mixed({"full": Case(raw(self.event(self.one_line("o1")), headers=full), READY)})
         sent = self.market.send(raw(b"{", headers=full), "fault", "", None)
         self.assertEqual("malformed", self.market.answer(sent)[1]["reason"])
         parked, = self.market.collect_parked()
         self.assertEqual((b"{", "malformed", full["larger"], None),
-                         (parked.body, parked.reason, parked.headers.get("larger"), parked.headers.get("large")))
+                         (parked.body, parked.reason, parked.headers.get("larger"),
+                          parked.headers.get("large")))
         self.assertIn("large", parked.headers["x-parked-detail"])
         self.assertEqual("ready", self.outcome(self.cart("behind", [("1", "A", 1)])))
 
     def test_a_forged_attempt_does_not_end_the_ladder(self):
-        """A cancellation of lines waits on the ladder for its cart; it does so however often it claims to have waited."""
+        """A cancellation of lines waits on the ladder for its cart, however often it claims it did."""
         sent = []
         for number, attempt in enumerate((1000, 2 ** 63 - 1, -1, "many")):
             data = {"order_id": f"late{number}", "reason": "r", "lines": [{"line_id": "1", "quantity": 1}]}
@@ -83,7 +97,8 @@ class PropertiesTest(BadInputTest):
                           headers={"x-attempt": attempt, "x-first-failed-at": "never"})
             sent.append(self.market.send(message, "fault", "", None))
         self.market.flush()
-        wait_for(lambda: self.reserver.metrics().total("cartwright_events_total", verdict="later") >= 4, what="the ladder")
+        wait_for(lambda: self.reserver.metrics().total("cartwright_events_total", verdict="later") >= 4,
+                 what="the ladder")
         for number in range(4):
             self.cart(f"late{number}", [("1", "A", 2)])
         for correlation_id in sent:
@@ -118,7 +133,8 @@ class AnswersTest(BadInputTest):
     def test_no_answer_goes_to_a_queue_of_the_fleet(self):
         for queue in FLEET_QUEUES:
             self.send_to(f"to {queue}", queue, "forged")
-            self.market.send(Message("carts", "cart.submitted", b"{", "bad", None, reply_to=queue, correlation_id="forged"),
+            self.market.send(Message("carts", "cart.submitted", b"{", "bad", None, reply_to=queue,
+                                     correlation_id="forged"),
                              "fault", "", None, answered=False)
         for queue in FLEET_QUEUES:
             self.wait_for_state(f"to {queue}", "ready")
@@ -131,7 +147,8 @@ class AnswersTest(BadInputTest):
         self.assertEqual(len(FLEET_QUEUES), len(self.market.evidence.parked))
 
     def test_an_answer_that_nobody_takes_holds_nothing(self):
-        for number, reply_to in enumerate(("no.such.queue", "x" * 255, "\U0001f6d2", "amq.gen-nothing", "amq.rabbitmq.reply-to.x")):
+        for number, reply_to in enumerate(("no.such.queue", "x" * 255, "\U0001f6d2", "amq.gen-nothing",
+                                           "amq.rabbitmq.reply-to.x")):
             self.send_to(f"o{number}", reply_to)
             self.wait_for_state(f"o{number}", "ready")
         self.assertEqual("ready", self.outcome(self.cart("behind", [("1", "A", 1)])))
@@ -140,9 +157,11 @@ class AnswersTest(BadInputTest):
     def test_direct_reply(self):
         connection = self.environment.amqp()
         channel, answers = connection.channel(), []
-        channel.basic_consume("amq.rabbitmq.reply-to", lambda *arrival: answers.append(arrival[2:]), auto_ack=True)
+        channel.basic_consume("amq.rabbitmq.reply-to", lambda *arrival: answers.append(arrival[2:]),
+                              auto_ack=True)
         message = raw(self.event(self.one_line("o1")))
-        properties = pika.BasicProperties(reply_to="amq.rabbitmq.reply-to", correlation_id="mine", message_id="m")
+        properties = pika.BasicProperties(reply_to="amq.rabbitmq.reply-to", correlation_id="mine",
+                                          message_id="m")
         channel.basic_publish(message.exchange, message.routing_key, message.body, properties)
         channel.basic_publish(message.exchange, message.routing_key, b"{", properties)
 
@@ -160,8 +179,10 @@ class AnswersTest(BadInputTest):
         channel = connection.channel()
         channel.basic_consume("amq.rabbitmq.reply-to", lambda *_: None, auto_ack=True)
         for number in range(20):
-            properties = pika.BasicProperties(reply_to="amq.rabbitmq.reply-to", correlation_id="mine", message_id="m")
-            channel.basic_publish("carts", "cart.submitted", self.event(self.one_line(f"o{number}")), properties)
+            properties = pika.BasicProperties(reply_to="amq.rabbitmq.reply-to", correlation_id="mine",
+                                              message_id="m")
+            channel.basic_publish("carts", "cart.submitted", self.event(self.one_line(f"o{number}")),
+                                  properties)
         connection.close()
         self.reserver.start()
         self.wait_for_orders(20)

@@ -1,4 +1,4 @@
-"""Messages that are too large, one or many: parked whole, in bounded memory, and what is behind them goes through."""
+"""Messages that are too large, one or many: parked whole, in bounded memory, and others go through."""
 
 import re
 import unittest
@@ -57,12 +57,14 @@ class LinesTest(BadInputTest):
 
     def test_a_hundred_thousand_lines_where_bodies_may_be_large(self):
         config = self.environment.servers.run.path / "large-bodies.yaml"
-        config.write_text(re.sub(r"^(\s+)body_bytes_max:.*$", r"\1body_bytes_max: 134217728", CONFIG.read_text(), flags=re.M))
+        config.write_text(re.sub(r"^(\s+)body_bytes_max:.*$", r"\1body_bytes_max: 134217728",
+                                 CONFIG.read_text(), flags=re.M))
         self.reserver.stop()
         self.reserver, = self.fleet.start("reserver", config=config)
         self.send_mixed({"100,000 lines": Case(raw(self.lines("o1", 100_000)), PARKED, "malformed"),
                          "20,000 lines": Case(raw(self.lines("o2", 20_000)), REJECTED, "too_many_lines"),
-                         "10 MB": Case(raw(self.event({**self.one_line("o3"), "note": "x" * 10_000_000})), READY)})
+                         "10 MB": Case(raw(self.event({**self.one_line("o3"), "note": "x" * 10_000_000})),
+                                       READY)})
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""Every statement that locks rows finds them in the order of their keys, whatever the planner knows of the tables.
+"""Every statement that locks rows finds them in the order of their keys, whatever the planner knows.
 
-The statements are found in the sources, so that a new one cannot be forgotten: it needs a line in EXPECTED. Each is explained
-as the workers' role runs it, with a custom and with a generic plan, for arrays of several lengths, on tables that were
-analysed with one row and then grew, on large ones, and on those of one seller. What holds is that role's settings: without
-them the same check finds most statements at fault (`test_without_the_roles_settings_...`).
+The statements are found in the sources, so that a new one cannot be forgotten: it needs a line in EXPECTED.
+Each is explained as the workers' role runs it, with a custom and with a generic plan, for arrays of several
+lengths, on tables that were analysed with one row and then grew, on large ones, and on those of one seller.
+What holds is that role's settings: without them the same check finds most statements at fault.
 """
 
 import contextlib
@@ -24,8 +24,8 @@ NO_STATEMENT = {"list_streams", "find_stream"}  # put together from pieces; they
 
 
 class Expected(NamedTuple):
-    """How rows are found: `array`: one after the other, led by a sorted array; `insert`: they are written in the array's
-    order; `one`: by the key that the statement names, one row or those of one order."""
+    """How rows are found: `array`: one after the other, led by a sorted array; `insert`: they are written in
+    its order; `one`: by the key that the statement names, one row or those of one order."""
 
     how: str
     table: str
@@ -48,13 +48,15 @@ EXPECTED = {
     "delete_held": Expected("array", "held_line", "held_line_order"),  # a row for each of the array's keys
     "delete_held_order": Expected("one", "held_line", "held_line_order"),
     **_by_key("insert", "inbox", "claim_items", "split_claim"),
-    **_by_key("array", "inbox", "release_items", "answer_items", "split_answer_claims", "split_give_up_claims"),
+    **_by_key("array", "inbox", "release_items", "answer_items", "split_answer_claims",
+              "split_give_up_claims"),
     **_by_key("insert", "seller_stream", "split_take_numbers"),
     **_by_key("insert", "seller_message", "split_insert_messages"),
     **_by_key("insert", "seller_delivery", "router_insert_streams"),
     **_by_key("array", "seller_delivery", "router_claim_streams", "router_mark_streams", "router_lock_routes",
               "router_write_routes", "router_lease_streams", "router_release_streams"),
-    **_by_key("one", "seller_delivery", "router_hold_stream", "operator_lock_stream", "operator_resume_stream",
+    **_by_key("one", "seller_delivery", "router_hold_stream", "operator_lock_stream",
+              "operator_resume_stream",
               "operator_mark_replaced", "operator_write_route"),
     **_by_key("insert", "seller_switch", "router_record_switches", "operator_record_switch"),
     **_by_key("insert", "rules_version", "router_register_rules", "router_activate_rules"),
@@ -67,13 +69,16 @@ EXPECTED = {
 FILL = {
     "orders": "(order_id, state, answer) SELECT {key}, 'ready', '{{}}'",
     "stock_position": "(seller_id, sku, warehouse) SELECT {seller}, {key}, 'main'",
-    "reservation": "(seller_id, order_id, line_id, warehouse, sku, reserved, open) SELECT {seller}, {key}, {key}, 'main', 'k', 1, 1",
-    "stock_event": "(seller_id, sku, warehouse, version, kind, on_hand_delta, reserved_delta, shortfall_delta, cause, source, "
-                   "occurred_at) SELECT {seller}, {key}, 'main', 1, 'receipt', 1, 0, 0, 'c', 's', now()",
+    "reservation": "(seller_id, order_id, line_id, warehouse, sku, reserved, open) "
+                   "SELECT {seller}, {key}, {key}, 'main', 'k', 1, 1",
+    "stock_event": "(seller_id, sku, warehouse, version, kind, on_hand_delta, reserved_delta, "
+                   "shortfall_delta, cause, source, occurred_at) "
+                   "SELECT {seller}, {key}, 'main', 1, 'receipt', 1, 0, 0, 'c', 's', now()",
     "held_line": "(seller_id, sku, held_at, order_id) SELECT {seller}, {key}, now(), {key}",
     "inbox": "(id, item) SELECT {key}, 'split/ready'",
     "seller_stream": "(seller_id, stream, last_assigned) SELECT {seller}, {key}, 1",
-    "seller_message": "(seller_id, stream, number, order_id, kind, body) SELECT {seller}, {key}, 1, {key}, 'k', 'b'",
+    "seller_message": "(seller_id, stream, number, order_id, kind, body) "
+                      "SELECT {seller}, {key}, 1, {key}, 'k', 'b'",
     "seller_delivery": "(seller_id, stream) SELECT {seller}, {key}",
     "attempt": "(worker, message_key, deaths) SELECT {seller}, {key}, 1",
 }
@@ -82,7 +87,8 @@ SCENES = {"analysed small": False, "analysed large": False, "of one seller": Tru
 
 def sources() -> Iterator[Path]:
     for folder in ("workers", "common"):
-        yield from sorted(path for path in (REPOSITORY / folder).rglob("*") if path.suffix in (".cpp", ".hpp"))
+        yield from sorted(path for path in (REPOSITORY / folder).rglob("*") if path.suffix
+                          in (".cpp", ".hpp"))
 
 
 def statements() -> dict[str, str]:
@@ -113,7 +119,8 @@ def arguments(sql: str, length: int) -> str:
 
 def leaves(node: dict) -> Iterator[dict]:
     """The scans of a join in the order in which they lead; questions asked on the side are none of them."""
-    inner = [child for child in node.get("Plans", []) if child["Parent Relationship"] not in ("InitPlan", "SubPlan")]
+    inner = [child for child in node.get("Plans", []) if child["Parent Relationship"] not
+             in ("InitPlan", "SubPlan")]
     if not inner:
         yield node
     for child in inner:
@@ -132,7 +139,8 @@ def faults(plan: dict, expected: Expected) -> list[str]:
     found = []
     if plan["Node Type"] != "ModifyTable" or plan["Relation Name"] != expected.table:
         found.append(f"it changes {plan.get('Relation Name')}")
-    allowed = {"Nested Loop", "Function Scan", "Index Scan", "Index Only Scan", "Materialize", "Memoize", "Result", "Subquery Scan"}
+    allowed = {"Nested Loop", "Function Scan", "Index Scan", "Index Only Scan", "Materialize", "Memoize",
+               "Result", "Subquery Scan"}
     found += [f"{node['Node Type']}" for node in joins(plan) if node["Node Type"] not in allowed]
     scans = list(leaves(plan))
     for scan in scans:
@@ -140,11 +148,13 @@ def faults(plan: dict, expected: Expected) -> list[str]:
             if scan.get("Index Name") != expected.index or scan.get("Scan Direction") != "Forward":
                 found.append(f"{expected.table} is found by {scan.get('Index Name', scan['Node Type'])}")
     first = scans[0]
-    if expected.how in ("array", "one") and expected.table not in {scan.get("Relation Name") for scan in scans}:
+    if expected.how in ("array", "one") and expected.table not in {scan.get("Relation Name") for scan
+                                                                   in scans}:
         found.append(f"{expected.table} is not looked at")
     if expected.how == "array" and "Function Scan" not in {scan["Node Type"] for scan in scans}:
         found.append("no array leads")
-    if expected.how == "array" and first["Node Type"] != "Function Scan" and not first.get("Index Name", "").endswith("_pkey"):
+    by_key = first.get("Index Name", "").endswith("_pkey")
+    if expected.how == "array" and first["Node Type"] != "Function Scan" and not by_key:
         found.append(f"{first['Node Type']} {first.get('Index Name', '')} leads")
     return found
 
@@ -169,12 +179,14 @@ class PlansTest(EnvironmentTest):
     def leave(self) -> None:
         with contextlib.closing(self.environment.postgres()) as connection, connection.cursor() as cursor:
             for table in FILL:
-                cursor.execute(f"TRUNCATE {table} CASCADE; ALTER TABLE {table} RESET (autovacuum_enabled); ANALYZE {table}")
+                cursor.execute(f"TRUNCATE {table} CASCADE; ALTER TABLE {table} RESET (autovacuum_enabled)")
+                cursor.execute(f"ANALYZE {table}")
 
     def fill(self, scene: str) -> None:
         for table, columns in FILL.items():
             insert = f"INSERT INTO {table} " + columns.format(
-                key="'x-' || lpad(i::text, 5, '0')", seller="'s'" if SCENES[scene] else "'x-' || lpad(i::text, 5, '0')")
+                key="'x-' || lpad(i::text, 5, '0')",
+                seller="'s'" if SCENES[scene] else "'x-' || lpad(i::text, 5, '0')")
             self.admin.execute(f"TRUNCATE {table} CASCADE")
             if scene == "analysed small":
                 self.admin.execute(f"{insert} FROM generate_series(0, 0) i; ANALYZE {table}")
@@ -185,7 +197,8 @@ class PlansTest(EnvironmentTest):
     @contextlib.contextmanager
     def session(self, program: str, *settings: str):
         """As that program's role; every statement of `settings` is run first."""
-        with contextlib.closing(self.environment.postgres(program)) as connection, connection.cursor() as cursor:
+        connection = self.environment.postgres(program)
+        with contextlib.closing(connection), connection.cursor() as cursor:
             for setting in settings:
                 cursor.execute(setting)
             yield cursor
@@ -212,7 +225,7 @@ class PlansTest(EnvironmentTest):
                         for length in LENGTHS:
                             wrong = faults(self.plan(cursor, self.locking[name], generic, length), expected)
                             if wrong:
-                                found[f"{name}, {scene}, {'generic' if generic else 'custom'}, {length}"] = wrong
+                                found[f"{name}, {scene}, {'generic' * generic}, {length}"] = wrong
         return found
 
     def test_no_locking_statement_is_forgotten(self):
@@ -224,11 +237,13 @@ class PlansTest(EnvironmentTest):
         for path in sources():
             text = path.read_text()
             defined = set(re.findall(r"\bStatement\s+(\w+)\s*\{", text)) - NO_STATEMENT - {"const"}
-            unseen += [f"{path.name}: {name}" for name in defined - {name for name, _, _ in DEFINITION.findall(text)}]
+            unseen += [f"{path.name}: {name}" for name in defined - {name for name, _,
+                                                                     _ in DEFINITION.findall(text)}]
             rest = DEFINITION.sub("", text)
             if path.name != "migrate.cpp":
                 unseen += [f"{path.name}: {literal}" for literal in re.findall(r'"((?:[^"\\\n]|\\.)*)"', rest)
-                           if re.match(r"(update \w+ |insert into |delete from |lock table )", literal, re.I) or
+                           if re.match(r"(update \w+ |insert into |delete from |lock table )", literal,
+                                       re.I) or
                            re.search(r"\bfor (no key )?(update|share)\b", literal, re.I)]
         self.assertEqual([], unseen)
 
@@ -236,7 +251,8 @@ class PlansTest(EnvironmentTest):
         self.assertEqual({}, self.all_faults())
 
     def test_without_the_roles_settings_they_would_not_be(self):
-        found = self.all_faults("SET enable_hashjoin = on", "SET enable_mergejoin = on", "SET enable_seqscan = on")
+        found = self.all_faults("SET enable_hashjoin = on", "SET enable_mergejoin = on",
+                                "SET enable_seqscan = on")
         at_fault = {key.split(",")[0] for key in found}
         led_by_arrays = {name for name, expected in EXPECTED.items() if expected.how == "array"}
         self.assertLessEqual(3 * len(led_by_arrays) // 4, len(at_fault & led_by_arrays), sorted(at_fault))

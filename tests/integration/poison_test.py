@@ -33,9 +33,11 @@ class PoisonCase(MarketTest):
 
     def die_over_it(self) -> None:
         """Waits until the worker hangs over the locked row and kills it there."""
-        wait_for(lambda: self.market.one("SELECT count(*) FROM pg_locks WHERE NOT granted"), what="the worker to hang")
+        wait_for(lambda: self.market.one("SELECT count(*) FROM pg_locks WHERE NOT granted"),
+                 what="the worker to hang")
         self.victim.kill()
-        wait_for(lambda: not self.market.one("SELECT count(*) FROM pg_locks WHERE NOT granted") or self._end_waiters(),
+        wait_for(lambda: not self.market.one("SELECT count(*) FROM pg_locks WHERE NOT granted")
+                 or self._end_waiters(),
                  what="its transaction to end")
 
     def _end_waiters(self) -> bool:
@@ -43,10 +45,11 @@ class PoisonCase(MarketTest):
         return False
 
     def deaths(self) -> dict[str, int]:
-        return dict(self.environment.rows("SELECT message_key, deaths FROM attempt WHERE worker = %s", (self.worker,)))
+        return dict(self.environment.rows("SELECT message_key, deaths FROM attempt WHERE worker = %s",
+                                          (self.worker,)))
 
     def die_to_the_limit(self, key: str) -> None:
-        """Until the worker died so often over what has this key that it will not try again; it is not started."""
+        """Until the worker died so often over what has this key that it tries no more; it is not started."""
         for _ in range(30):
             self.die_over_it()
             if max((count for each, count in self.deaths().items() if key in each), default=0) >= DEATHS_MAX:
@@ -101,7 +104,8 @@ class PoisonTest(PoisonCase):
         ids = (b"\xff\xfe", "a\0b", b"\xed\xa0\x80" * 85)
         self.lock_poison()
         suspects = [self.market.send(raw(encode(envelope(type=CART, id=f"e{number}", data=self.cart_data(
-            f"bad{number}", [("1", "P", 1)]))), message_id=id_), "fault", "", None) for number, id_ in enumerate(ids)]
+            f"bad{number}", [("1", "P", 1)]))), message_id=id_), "fault", "", None) for number,
+            id_ in enumerate(ids)]
         good = self.good()
         for _ in range(3):
             self.die_over_it()
@@ -118,7 +122,8 @@ class PoisonTest(PoisonCase):
             self.die_over_it()
             with self.environment.postgres().cursor() as cursor:
                 for key in ("message:poison", "event:poison"):
-                    cursor.execute("INSERT INTO attempt (worker, message_key, deaths) VALUES ('reserver', %s, %s) "
+                    cursor.execute("INSERT INTO attempt (worker, message_key, deaths) "
+                                   "VALUES ('reserver', %s, %s) "
                                    "ON CONFLICT (worker, message_key) DO UPDATE SET deaths = excluded.deaths",
                                    (key, DEATHS_MAX))
             self.victim.start()
@@ -141,7 +146,7 @@ class PoisonTest(PoisonCase):
 
 
 class InnerPoisonCase(PoisonCase):
-    """Seller s2's row is locked, s1's are not. Messages between workers hold many events: one of them is the poison."""
+    """Seller s2's row is locked, s1's are not; one event among those of a message is the poison."""
 
     def setUp(self):
         super().setUp()
@@ -191,7 +196,8 @@ class SplitterPoisonTest(InnerPoisonCase):
     def give_back(self, parked) -> None:
         """Into parking, where it was read from."""
         self.market.channel.basic_publish("parking", "splitter", parked.body, pika.BasicProperties(
-            message_id=parked.message_id, type=parked.type, content_type=parked.content_type, headers=parked.headers))
+            message_id=parked.message_id, type=parked.type, content_type=parked.content_type,
+            headers=parked.headers))
 
 
 class RouterPoisonTest(InnerPoisonCase):
@@ -199,7 +205,7 @@ class RouterPoisonTest(InnerPoisonCase):
     row = "seller_delivery WHERE seller_id = 's2'"
 
     def test_only_the_doorbell_is_parked_and_its_message_arrives(self):
-        """The message itself is in the database: the next number of its stream, or the sweep, brings it along."""
+        """The message itself is in the database: the next number, or the sweep, brings it along."""
         self.lock_poison()
         self.send_poison()
         self.die_to_the_limit("event:s2/main/2")

@@ -1,4 +1,4 @@
-"""The AsyncAPI document of the fleet, as tests ask it: what there is on the broker, and what may be said where."""
+"""The AsyncAPI document of the fleet, as tests ask it: what is on the broker, and what is said where."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ DOCUMENT = REPOSITORY / "deploy/asyncapi.yaml"
 
 
 class Channel:
-    """A channel with its parameters; `exchange` and `queue` are the bindings, None where it is of the other kind."""
+    """A channel with its parameters; `exchange` or `queue` is its binding, the other is None."""
 
     def __init__(self, name: str, content: dict):
         self.name, self.content = name, content
@@ -28,8 +28,9 @@ class Channel:
         self.declared_by_topology = "x-declared-by" not in content
 
     def expand(self, *texts: str) -> Iterator[tuple[str, ...]]:
-        """The texts with every combination of the parameters' values put in; nothing where one may be anything."""
-        parameters = {name: values.get("enum", ()) for name, values in self.content.get("parameters", {}).items()}
+        """The texts with every combination of the parameters' values; none where one may be anything."""
+        parameters = {name: values.get("enum", ()) for name,
+                      values in self.content.get("parameters", {}).items()}
         for values in itertools.product(*parameters.values()):
             chosen = dict(zip(parameters, values))
             yield tuple(text.format(**chosen) for text in texts)
@@ -45,7 +46,8 @@ class Channel:
     @property
     def types(self) -> set[str]:
         """Types of events; empty where anything may be said."""
-        names = (reference["$ref"].rsplit("/", 1)[1] for reference in self.content.get("messages", {}).values())
+        names = (reference["$ref"].rsplit("/", 1)[1] for reference
+                 in self.content.get("messages", {}).values())
         return {f"cartwright.{name}.v1" for name in names if name != "parked"}
 
 
@@ -54,7 +56,8 @@ class Document:
         self.path = path
         self.content = yaml.safe_load(path.read_text())
         self.channels = {name: Channel(name, content) for name, content in self.content["channels"].items()}
-        self.messages = {message["name"]: message for message in self.content["components"]["messages"].values()
+        self.messages = {message["name"]: message for message
+                         in self.content["components"]["messages"].values()
                          if "payload" in message}
 
     def exchanges(self) -> dict[str, tuple]:
@@ -62,8 +65,10 @@ class Document:
         found: dict[str, tuple] = {}
         for channel in self.channels.values():
             if one := channel.exchange:
-                described = (one["type"], one["durable"], one["autoDelete"], channel.content.get("x-alternate-exchange"))
-                assert found.setdefault(one["name"], described) == described, f"{one['name']} is described in two ways"
+                described = (one["type"], one["durable"], one["autoDelete"],
+                             channel.content.get("x-alternate-exchange"))
+                assert found.setdefault(one["name"],
+                                        described) == described, f"{one['name']} is described in two ways"
         return found
 
     def queues(self) -> Iterator[tuple[str, dict, list[tuple[str, str]], dict]]:

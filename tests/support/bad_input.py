@@ -67,8 +67,7 @@ class BadInputTest(MarketTest):
         return {"movements": [movement]}
 
     def send_mixed(self, cases: dict[str, Case]) -> None:
-        """Sends all with a good cart before, between and behind them; asserts every outcome, and that the good
-        ones have theirs."""
+        """Sends all with a good cart before, between and behind them; asserts the outcomes of all."""
         self.reserver.stop()
         sent, good = {}, [self.cart("good-0", [("1", "A", 1)])]
         for number, (what, case) in enumerate(cases.items(), 1):
@@ -134,8 +133,9 @@ class BadInputTest(MarketTest):
     def position_faults(self) -> list[tuple]:
         """Positions that are not the sum of their ledger, or promise more or less than their reservations."""
         return self.environment.rows(
-            "SELECT p.* FROM stock_position p WHERE NOT (0 <= reserved AND reserved <= on_hand) OR reserved <> "
-            "(SELECT coalesce(sum(open), 0) FROM reservation r WHERE (r.seller_id, r.sku, r.warehouse) = "
+            "SELECT p.* FROM stock_position p WHERE NOT (0 <= reserved AND reserved <= on_hand) OR "
+            "reserved <> (SELECT coalesce(sum(open), 0) FROM reservation r WHERE "
+            "(r.seller_id, r.sku, r.warehouse) = "
             "(p.seller_id, p.sku, p.warehouse)) OR on_hand <> (SELECT coalesce(sum(on_hand_delta), 0) FROM "
             "stock_event e WHERE (e.seller_id, e.sku, e.warehouse) = (p.seller_id, p.sku, p.warehouse))")
 
