@@ -1,9 +1,9 @@
 """clang-tidy with remembered verdicts.
 
 A verdict belongs to a file's content, that of everything of the project that it includes, the checks and the
-version of clang-tidy. What has none is looked at, the product before the tests, what differs from
-origin/main first; then a tenth of the rest, another one every day, because headers of libraries are not part
-of a verdict.
+version of clang-tidy. What has none is looked at, what differs from origin/main first; then a tenth of the
+rest, another one every day, because headers of libraries are not part of a verdict. Tests are looked at by
+night only.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from .tally import Tally
 
 _TIDY = "/usr/bin/clang-tidy-19"
 _VERDICTS = REPOSITORY / "build/tidy/verdicts.json"
-_FOLDERS = ("common", "workers", "tests")
+_PRODUCT, _FOLDERS = ("common/", "workers/"), ("common", "workers", "tests")
 _INCLUDE = re.compile(rb'^\s*#\s*include\s+"([^"]+)"', re.MULTILINE)
 _NIGHTLY_CHECKS = "clang-analyzer-core.*,clang-analyzer-cplusplus.*,clang-analyzer-deadcode.*"
 _ONE_FILE_WITHIN_S = 300
@@ -79,7 +79,8 @@ def run(build: Path, within_s: float | None, patterns: list[str], tally: Tally) 
     checks = "" if within_s else _NIGHTLY_CHECKS
     digests, verdicts = Digests(commands, checks), _load()
     files = [path for path in map(Path, commands)
-             if not patterns or any(name in _name(path) for name in patterns)]
+             if any(name in _name(path) for name in patterns or [""])
+             and (within_s is None or patterns or _name(path).startswith(_PRODUCT))]
     current = {path: digests.of(path) for path in files}
     known = [path for path in files if verdicts.get(_name(path)) == current[path]]
     todo = _in_order([path for path in files if path not in set(known)])
