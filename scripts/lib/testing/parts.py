@@ -103,8 +103,8 @@ PARTS = {part.name: part for part in (
     Part("coverage", "lines and branches of common/ and workers/ that `asan` reached", _coverage),
     Part("tsan", "what has threads, under ThreadSanitizer: unit and integration programs, and\n"
                  "tests of the whole fleet", _tsan),
-    Part("tidy", "clang-tidy on the product: what has no verdict yet and a tenth of the rest, at most "
-                 f"{TIDY_WITHIN_S // 60} min; nightly everything, tests too", _tidy),
+    Part("tidy", "clang-tidy on the product: what has no verdict yet and a tenth of the rest,\n"
+                 f"at most {TIDY_WITHIN_S // 60} min; nightly everything, tests too", _tidy),
 )}
 
 
