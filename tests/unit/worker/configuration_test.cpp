@@ -37,6 +37,14 @@ TEST_CASE("an unknown key is refused") {
     CHECK_THROWS_AS(config::load_text(fleet, "limits: {deaths: 3}"), outcome::StartupError);
 }
 
+TEST_CASE("the limits of silence are read in their units") {
+    worker::FleetConfig fleet;
+    config::load_text(fleet, "broker: {heartbeat_s: 3}\npostgres: {stall_timeout_ms: 4000}");
+    CHECK(fleet.broker.connection.heartbeat == std::chrono::seconds(3));
+    CHECK(fleet.postgres.stall_timeout == std::chrono::seconds(4));
+    CHECK_THROWS_AS(config::load_text(fleet, "broker: {heartbeat_s: 0}"), outcome::StartupError);
+}
+
 TEST_CASE("programs want the schema versions that the migrations make") {
     CHECK(highest_migration("postgres") == worker::postgres_schema_version);
     CHECK(highest_migration("mariadb") == worker::catalogue_schema_version);
