@@ -2,7 +2,7 @@
 
 Carts, stock movements, cancellations, repeats of all of them in the same and in other bytes, dispatches and returns
 of what arrived. Its publisher publishes again what was not confirmed, its ears listen again when their connection
-or their queue was lost, and who got no answer asks again once the storm is over.
+or their queue was lost, and who got no answer asks again once the storm is over; what was lost itself stays lost.
 """
 
 from __future__ import annotations
@@ -162,17 +162,25 @@ class StormMarket:
             ear.close()
         self._publisher.__exit__(RuntimeError, None, None)
 
-    def unanswered(self) -> list[Publication]:
-        answered = {reply.correlation_id for reply in list(self._replies)}
-        return [sent for sent in self.evidence.publications if sent.correlation_id not in answered]
-
     def ask_again(self) -> int:
-        """Who got no answer asks once more; how many there are."""
-        unanswered = self.unanswered()
-        for sent in unanswered:
+        """Who got no answer to what has acted asks once more; how many there are. Only answers may be lost."""
+        answered = {reply.correlation_id for reply in list(self._replies)}
+        states = dict(self._environment.rows("SELECT order_id, state::text FROM orders"))
+        seen = {event_id for (event_id,) in self._environment.rows("SELECT DISTINCT id FROM inbox")}
+        seen |= {parked.message_id for parked in self.evidence.parked}
+
+        def acted(sent: Publication) -> bool:
+            if sent.kind == "cart":
+                return sent.key in states
+            ended = sent.kind == "cancellation" and states.get(sent.key) in ("cancelled", "rejected")
+            return ended or sent.message_id in seen
+
+        again = [sent for sent in self.evidence.publications
+                 if sent.correlation_id not in answered and acted(sent)]
+        for sent in again:
             self.voice.ask_again(sent)
-        self.asked_again += len(unanswered)
-        return len(unanswered)
+        self.asked_again += len(again)
+        return len(again)
 
     def left_inside(self) -> dict[str, int]:
         """Messages ready in queues that the fleet should have emptied, or its sellers."""
