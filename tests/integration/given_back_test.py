@@ -17,19 +17,19 @@ CREATE TRIGGER no_room BEFORE INSERT ON orders EXECUTE FUNCTION no_room();
 class GivenBackTest(MarketTest):
     workers = {}
 
-    def give_back(self, queue: str) -> None:
+    def give_back(self, queue: str, messages: int) -> None:
         """As a connection does that is cut with everything in hand."""
         connection = self.environment.amqp()
         channel = connection.channel()
-        for _ in range(MESSAGES):
+        for _ in range(messages):
             wait_for(lambda: channel.basic_get(queue)[0] is not None, what="a message")
         connection.close()
-        wait_for(lambda: self.environment.depth(queue) == MESSAGES, what="all to be given back")
+        wait_for(lambda: self.environment.depth(queue) == messages, what="all to be given back")
 
     def syncs(self) -> int:
         return self.market.one("SELECT wal_sync FROM pg_stat_wal")
 
-    def prepare(self, poison: int = -1):
+    def prepare(self, poison: int = -1, messages: int = MESSAGES):
         """Carts that were given back twice, and a reserver that does not run."""
         reserver, = self.fleet.start("reserver")
         for number in range(10):
@@ -37,10 +37,10 @@ class GivenBackTest(MarketTest):
         self.sell("s1", "P", 5)
         reserver.stop()
         sent = [self.cart(f"o{number}", [("1", "P" if number == poison else f"k{number % 10}", 1)])
-                for number in range(MESSAGES)]
+                for number in range(messages)]
         self.market.flush()
         for _ in range(2):
-            self.give_back("reserver.carts")
+            self.give_back("reserver.carts", messages)
         return reserver, sent
 
     def assert_done(self, sent: list[str]) -> None:
@@ -72,12 +72,13 @@ class GivenBackTest(MarketTest):
         self.assertLess(self.syncs() - before, 3 * MESSAGES)
 
     def test_who_waits_for_a_server_does_not_die_of_what_it_has_in_hand(self):
-        """Killed again and again while the database has no room: nobody takes the carts for poison."""
-        reserver, sent = self.prepare()
+        """Killed again and again while the database has no room: nobody takes them for poison."""
+        # What is given back goes behind all others that were: a few, and each is in hand again and again.
+        reserver, sent = self.prepare(messages=2)
         with self.environment.postgres().cursor() as cursor:
             cursor.execute(FULL)
             self.addCleanup(self.market.one, "DROP FUNCTION IF EXISTS no_room() CASCADE; SELECT 1")
-            for _ in range(DEATHS_MAX + 3):
+            for _ in range(3 * DEATHS_MAX):
                 reserver.launch()
                 wait_for(lambda: "lane carts is paused" in reserver.health()[1], what="the carts to wait")
                 reserver.kill()
