@@ -157,3 +157,20 @@ TEST_CASE("a held cart that is rejected frees what it kept also when its worker 
     CHECK(state_of(world, "o1") == "rejected");
     CHECK(state_of(world, "o2") == "ready");
 }
+
+// Taken away: that a doorbell that comes again answers once more what it published once more.
+TEST_CASE("a sender learns what became of its held cart also when the worker dies in between") {
+    log::set_level(log::Level::error);
+    World world(1, nothing_missing, false, small_fleet({"k1"}));
+    add_stock(world, "s1", "k1", "main", 0);
+    world.promises.begin();
+    add_cart(world, cart("o1", ShortagePolicy::hold, {{"k1", 1}}), "client/1");
+    world.calm();
+    REQUIRE(state_of(world, "o1") == "pending");
+    die_after_commit(world, *world.programs.front(), "reserver1/fill",
+                     [&] { return state_of(world, "o1") == "ready"; });
+    add_movement(world, "m1", receipt("k1", 1));
+    world.calm();
+    CHECK(broken(world) == "");
+    CHECK(state_of(world, "o1") == "ready");
+}

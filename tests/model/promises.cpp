@@ -19,6 +19,14 @@ codec::Decoder& decoder() {
     return decoder;
 }
 
+/// Of one event; empty where there is none.
+std::string id_of(std::string_view body) {
+    if (body.empty()) return {};
+    const auto decoded = decoder().decode(body);
+    const auto* read = std::get_if<message::Event>(&decoded.front().content);
+    return read == nullptr ? std::string() : read->envelope.id.str();
+}
+
 }  // namespace
 
 void Promises::broken(std::string what) {
@@ -261,7 +269,7 @@ void Promises::told(std::string_view body) {
 }
 
 void Promises::answered(const std::string& reply_to, std::string_view body) {
-    ++answers_[reply_to];
+    answers_[reply_to].insert(id_of(body));
     if (!body.empty()) told(body);
 }
 

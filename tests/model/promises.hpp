@@ -88,7 +88,7 @@ class Promises {
     std::map<OrderKey, std::vector<SentCart>> carts_;
     std::map<std::string, message::StockMoved> movements_;
     std::map<std::string, message::OrderCancellation> cancellations_;
-    std::map<std::string, std::size_t> answers_;  ///< by reply_to
+    std::map<std::string, std::set<std::string>> answers_;  ///< by reply_to
     std::map<OrderKey, std::map<std::string, std::string>>
         states_;                                      ///< answers of states that were committed
     std::map<std::string, std::string> events_told_;  ///< by id

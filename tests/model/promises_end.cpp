@@ -27,8 +27,15 @@ void Promises::carts_at_end() {
         if (world_.database.orders.find(order, nullptr) == nullptr)
             broken(fmt::format("P7: the cart of order {} is gone", order));
     }
-    for (const auto& [reply_to, count] : answers_) {
-        if (count == 0) broken(fmt::format("P2: {} was never answered", reply_to));
+    for (const auto& [reply_to, answers] : answers_) {
+        if (answers.empty()) broken(fmt::format("P2: {} was never answered", reply_to));
+    }
+    for (const auto& [order, slot] : world_.database.orders.slots()) {
+        const auto& row = slot.committed;
+        if (!row || !row->filled_by || !row->reply_to || row->state == "cancelled") continue;
+        if (!answers_[*row->reply_to].contains(order + "/" + row->state))
+            broken(fmt::format("P2: {} was never told that held order {} is {}", *row->reply_to, order,
+                               row->state));
     }
 }
 

@@ -77,7 +77,8 @@ void read_filled(Call& call) {
     if (call.is(Mutation::doorbell_forgets_what_it_filled)) return;
     for (const auto& [id, slot] : call.database.orders.slots()) {
         const auto* row = Table<OrderKey, OrderRow>::visible(slot, &call.work);
-        if (row != nullptr && row->filled_by == call.text(0)) call.row(id, row->state, row->answer);
+        if (row != nullptr && row->filled_by == call.text(0))
+            call.row(id, row->state, row->answer, row->reply_to, row->correlation_id);
     }
 }
 
@@ -221,7 +222,7 @@ constexpr Modelled statements[] = {
     {&query::read_orders, 251944718, read_orders},
     {&query::lock_orders, 112745574, lock_orders, true, 1},
     {&query::decide_orders, 3273345803, decide_orders, true, 1},
-    {&query::read_filled, 1950845761, read_filled},
+    {&query::read_filled, 1664475061, read_filled},
     {&query::insert_held, 4005959491, insert_held, true, 3},
     {&query::read_held, 3450653635, read_held},
     {&query::waited_for, 1829246425, waited_for},

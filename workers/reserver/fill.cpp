@@ -95,36 +95,35 @@ void FillHandler::forget_rejected(const Walk& walk) {
     });
 }
 
-/// What this doorbell filled before its worker died is published again, as it was stored or as it has become,
-/// and the walk goes on for what those orders wanted.
+/// What this doorbell filled before its worker died is published and answered again, as it was stored or as
+/// it has become, and the walk goes on for what those orders wanted.
 void FillHandler::publish_again(Walk& walk, Telling& telling) {
-    std::vector<OrderState> filled;
     std::set<OfferKey> filled_offers, rejected_offers;
-    std::set<OrderId> rejected;
-    Telling rung(config_);
+    std::set<OrderId> rejected, told;
+    Telling again(config_);
     session_->transaction([&](Transaction& transaction) {
-        filled.clear();
+        again = Telling(config_);
         filled_offers.clear();
         rejected_offers.clear();
         rejected.clear();
+        told.clear();
         const auto rows = transaction.run(query::read_filled, {walk.doorbell});
         for (std::size_t i = 0; i < rows.size(); ++i) {
-            OrderId order_id(std::string(rows.text(i, 0)));
-            if (walk.told.contains(order_id)) continue;
-            filled.push_back(
-                {std::move(order_id), std::string(rows.text(i, 1)), std::string(rows.text(i, 2))});
-            if (const auto order = order_of(decoder_, filled.back())) add_offers(*order, filled_offers);
-            if (filled.back().state == "rejected") rejected.insert(filled.back().order_id);
+            const OrderState state{OrderId(std::string(rows.text(i, 0))), std::string(rows.text(i, 1)),
+                                   std::string(rows.text(i, 2))};
+            if (walk.told.contains(state.order_id)) continue;
+            told.insert(state.order_id);
+            if (const auto order = order_of(decoder_, state)) add_offers(*order, filled_offers);
+            if (state.state == "rejected") rejected.insert(state.order_id);
+            again.order(state, {});
+            if (!rows.is_null(i, 3))
+                again.answer(std::string(rows.text(i, 3)), std::string(rows.text(i, 4)), state);
         }
         rejected_offers = held_offers(transaction, rejected);
-        rung = Telling(config_);
-        ring_positions(transaction, filled_offers, rung);
+        ring_positions(transaction, filled_offers, again);
     });
-    for (const auto& state : filled) {
-        walk.told.insert(state.order_id);
-        telling.order(state, {});
-    }
-    telling.absorb(std::move(rung));
+    walk.told.merge(told);
+    telling.absorb(std::move(again));
     walk.again.merge(filled_offers);
     walk.again.merge(rejected_offers);
     walk.rejected.merge(rejected);

@@ -39,7 +39,9 @@ inline constexpr Statement decide_orders{
 
 /// Orders that a doorbell filled before.
 inline constexpr Statement read_filled{
-    "read_filled", "select order_id, state, answer from orders where filled_by = $1 order by order_id"};
+    "read_filled",
+    "select order_id, state, answer, reply_to, correlation_id from orders where filled_by = $1 "
+    "order by order_id"};
 
 /// All positions of offers, without a lock.
 inline constexpr Statement read_positions{
