@@ -7,7 +7,6 @@ import signal
 import threading
 import time
 
-import psycopg2
 import pymysql
 
 from environment import Environment
