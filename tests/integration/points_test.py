@@ -124,18 +124,19 @@ class PointsTest(MarketTest):
     def shorten_limits(self) -> None:
         """For sessions from now on; workers look at them when they start, and the last ones are put back."""
         rows = self.environment.rows("SELECT unnest(setconfig) FROM pg_db_role_setting JOIN pg_roles r "
-                                     "ON r.oid = setrole WHERE rolname = 'cartwright_worker'")
+                                     "ON r.oid = setrole WHERE rolname = 'cartwright_reserver'")
         before = dict(setting.split("=", 1) for setting, in rows)
         for name, time_ms in LIMITS_MS.items():
             self.set_limit(name, f"{time_ms}ms")
             self.addCleanup(self.set_limit, name, before[name])
         self.environment.rows("SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-                              "WHERE usename = 'cartwright_worker'")
+                              "WHERE usename ~ '^cartwright_'")
 
     def set_limit(self, name: str, value: str) -> None:
         with contextlib.closing(postgres_connection(self.environment.servers)) as connection:
-            connection.cursor().execute("ALTER ROLE cartwright_worker IN DATABASE cartwright "
-                                        f"SET {name} = '{value}'")
+            for program in ("reserver", "splitter", "router"):
+                connection.cursor().execute(f"ALTER ROLE cartwright_{program} IN DATABASE cartwright "
+                                            f"SET {name} = '{value}'")
 
     def stop_at(self, lanes: tuple[Lane, ...], point: str) -> list[Stop]:
         gate = self.gates["POSTGRES_URL" if point in (COMMIT, COMMITTED) else "AMQP_URL"]
