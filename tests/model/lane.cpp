@@ -118,6 +118,8 @@ class Lane {
     }
 
     void work(Batch batch) {
+        auto& at_work = program_.in_flight[plan_.name + " at work"];
+        at_work = 1;
         auto result = handler_->handle(batch.members);
         const bool repeat = std::any_of(batch.members.begin(), batch.members.end(),
                                         [](const worker::Member& member) { return member.redelivered; });
@@ -128,6 +130,7 @@ class Lane {
                      message.routing_key == "stock.changed"));
         });
         settle(batch, std::move(result));
+        at_work = 0;
     }
 
     void settle(Batch& batch, worker::Result result) {

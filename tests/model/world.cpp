@@ -199,6 +199,11 @@ bool World::quiet() const {
     for (const auto& program : programs) {
         if (!program->outbox.empty() || program->process.frozen_until_us > scheduler.time_us) return false;
     }
+    for (const auto& program : programs) {
+        for (const auto& [lane, batches] : program->in_flight) {
+            if (batches > 0) return false;
+        }
+    }
     for (const auto& [stream, slot] : database.streams.slots()) {
         const auto* row = database.deliveries.find(stream, nullptr);
         if (slot.committed && (row == nullptr || row->last_delivered != slot.committed->last_assigned))
