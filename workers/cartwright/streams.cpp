@@ -99,8 +99,8 @@ constexpr Statement record_switch{
     "may_double) values ($1::text, $2::text, $3::bigint, $4::text, $5::text, $6::text, $7::text, "
     "$8::bigint[])"};
 
-[[noreturn]] void refuse(std::string why) {
-    throw outcome::StartupError(std::move(why));
+[[noreturn]] void refuse(const std::string& why) {
+    throw outcome::StartupError(why);
 }
 
 std::string text(const Rows& rows, std::size_t row, int column) {

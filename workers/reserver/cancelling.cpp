@@ -14,7 +14,6 @@ namespace cartwright::reserver {
 namespace {
 
 using message::MovementKind;
-using outcome::Done;
 using outcome::Later;
 using outcome::Park;
 using postgres::Array;

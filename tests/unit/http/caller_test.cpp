@@ -45,8 +45,8 @@ TEST_CASE("a date in Retry-After is a time from now; one that is over is none") 
     const std::time_t soon = std::time(nullptr) + 100;
     std::array<char, 64> date{};
     std::strftime(date.data(), date.size(), "%a, %d %b %Y %H:%M:%S GMT", std::gmtime(&soon));
-    std::string header = "Retry-After: " + std::string(date.data()) + "\r\n";
-    RawServer server([&](const std::string&) { return answer(429, "", header); });
+    Changing header("Retry-After: " + std::string(date.data()) + "\r\n");
+    RawServer server([&](const std::string&) { return answer(429, "", header.now()); });
     Caller caller(10);
     const auto result = one(caller, to(server.url()));
     REQUIRE(result.retry_after);
@@ -68,8 +68,8 @@ TEST_CASE("a date in Retry-After is a time from now; one that is over is none") 
 }
 
 TEST_CASE("an answer in any language is shown in it, cut between characters") {
-    std::string body = "n\u00e3o h\u00e1 estoque \xff";
-    RawServer server([&](const std::string&) { return answer(400, body); });
+    Changing body("n\u00e3o h\u00e1 estoque \xff");
+    RawServer server([&](const std::string&) { return answer(400, body.now()); });
     Caller caller(10);
     CHECK(one(caller, to(server.url())).trouble.ends_with(": answered 400: n\u00e3o h\u00e1 estoque ?"));
     for (const std::size_t before : {196U, 197U, 198U, 199U, 200U}) {

@@ -134,6 +134,25 @@ class RawServer {
     std::thread thread_;
 };
 
+/// What a test changes between its calls while the server's threads read it.
+class Changing {
+  public:
+    explicit Changing(std::string text) : text_(std::move(text)) {}
+    Changing& operator=(std::string text) {
+        const std::lock_guard lock(mutex_);
+        text_ = std::move(text);
+        return *this;
+    }
+    std::string now() const {
+        const std::lock_guard lock(mutex_);
+        return text_;
+    }
+
+  private:
+    mutable std::mutex mutex_;
+    std::string text_;
+};
+
 inline RawServer::Reply answer(int status, const std::string& body = "", const std::string& headers = "") {
     return {"HTTP/1.1 " + std::to_string(status) + " X\r\nContent-Length: " + std::to_string(body.size()) +
                 "\r\n" + headers + "\r\n" + body,
