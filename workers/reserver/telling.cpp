@@ -51,8 +51,11 @@ void add(std::vector<amqp::Outgoing>& to, std::vector<amqp::Outgoing> messages, 
 void Telling::order(const OrderState& order, const std::string& traceparent, const std::string& suffix) {
     auto event = order_event(order, traceparent, suffix);
     publicly(event, "order." + order.state);
-    if (order.state == "ready") ready_.push_back(std::move(event));
-    if (order.state == "cancelled") cancelled_.push_back(std::move(event));
+    if (order.state == "ready") {
+        ready_.push_back(std::move(event));
+    } else if (order.state == "cancelled") {
+        cancelled_.push_back(std::move(event));
+    }
 }
 
 void Telling::answer(const worker::Member& asked, const OrderState& order, const std::string& suffix) {
