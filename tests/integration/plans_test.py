@@ -62,8 +62,8 @@ EXPECTED = {
     **_by_key("insert", "rules_version", "router_register_rules", "router_activate_rules"),
     **_by_key("insert", "seller_void", "operator_keep_voided"),
     **_by_key("one", "seller_message", "operator_replace_message"),
-    **_by_key("insert", "attempt", "begin_attempt"),
-    **_by_key("one", "attempt", "end_attempt"),
+    **_by_key("insert", "attempt", "begin_attempts"),
+    **_by_key("one", "attempt", "end_attempts"),
 }
 # The columns of a row number i of each table; {seller} is another in every row, or the same in all.
 FILL = {

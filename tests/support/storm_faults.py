@@ -10,8 +10,8 @@ import time
 import pymysql
 
 from environment import Environment
-from lib.fleet import Worker
-from lib.postgres import DATABASE, WORKER_ROLE
+from lib.fleet import Worker, worker_names
+from lib.postgres import DATABASE
 from lib.reset import mariadb_connection, postgres_connection
 from storm import Faults, Storm
 
@@ -27,6 +27,10 @@ END $$;
 """
 _WRITTEN = ("orders", "stock_position", "stock_event", "reservation", "held_line", "inbox", "seller_stream",
             "seller_message", "seller_delivery")
+
+
+def _limit_connections(number: int) -> list[str]:
+    return [f"ALTER ROLE cartwright_{name} CONNECTION LIMIT {number}" for name in worker_names()]
 
 
 class PostgresFaults(Faults):
@@ -46,7 +50,7 @@ class PostgresFaults(Faults):
 
     def remove(self) -> None:
         self._run("DROP FUNCTION IF EXISTS storm_disk() CASCADE", "DROP TABLE IF EXISTS storm_full",
-                  f"ALTER ROLE {WORKER_ROLE} CONNECTION LIMIT -1", "ALTER SYSTEM RESET ALL", "SELECT pg_reload_conf()")
+                  *_limit_connections(-1), "ALTER SYSTEM RESET ALL", "SELECT pg_reload_conf()")
 
     def fault_restart(self) -> None:
         self.log("fast shutdown")
@@ -84,10 +88,10 @@ class PostgresFaults(Faults):
 
     def fault_refuses(self) -> None:
         self.log("takes no sessions")
-        self._run(f"ALTER ROLE {WORKER_ROLE} CONNECTION LIMIT 0")
+        self._run(*_limit_connections(0))
         self._end_sessions()
         self.hold(1, 5)
-        self._run(f"ALTER ROLE {WORKER_ROLE} CONNECTION LIMIT -1")
+        self._run(*_limit_connections(-1))
         self.log("takes sessions again")
 
     def fault_read_only(self) -> None:
@@ -121,8 +125,8 @@ class PostgresFaults(Faults):
     def _end_sessions(self) -> int:
         with contextlib.closing(postgres_connection(self._environment.servers)) as connection:
             with connection.cursor() as cursor:
-                cursor.execute("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE usename = %s "
-                               "AND datname = %s", (WORKER_ROLE, DATABASE))
+                cursor.execute("SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
+                               "WHERE usename ~ '^cartwright_' AND datname = %s", (DATABASE,))
                 return cursor.fetchone()[0]
 
     def _run(self, *statements: str) -> None:

@@ -61,8 +61,8 @@ TEST_CASE("streams are locked in the order of their keys") {
 TEST_CASE("the sweep walks both tables side by side") {
     fill(false);
     for (const bool generic : {true, false}) {
-        const auto plan = plan_of({"router_behind", router::query::streams_behind.sql}, "'','',10000", generic,
-                                  router::query::allow_merge_join);
+        const auto plan = plan_of({"router_behind", router::query::streams_behind.sql}, "'','',10000",
+                                  generic, router::query::allow_merge_join);
         CHECK_MESSAGE(plan.find("Merge Left Join") != std::string::npos, plan);
         CHECK_MESSAGE(plan.find("Sort") == std::string::npos, plan);
     }
