@@ -24,6 +24,8 @@ class ChannelCommands {
                          bool needs_ack) = 0;
     virtual void cancel(ChannelNumber channel, const std::string& tag) = 0;
     virtual void acknowledge(ChannelNumber channel, std::uint64_t delivery_tag) = 0;
+    /// This one and all before it that are outstanding on the channel.
+    virtual void acknowledge_up_to(ChannelNumber channel, std::uint64_t delivery_tag) = 0;
 };
 
 }  // namespace cartwright::amqp

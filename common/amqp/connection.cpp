@@ -310,6 +310,13 @@ void Connection::acknowledge(ChannelNumber channel, std::uint64_t delivery_tag) 
     send(channel, AMQP_BASIC_ACK_METHOD, &arguments);
 }
 
+void Connection::acknowledge_up_to(ChannelNumber channel, std::uint64_t delivery_tag) {
+    amqp_basic_ack_t arguments{};
+    arguments.delivery_tag = delivery_tag;
+    arguments.multiple = 1;
+    send(channel, AMQP_BASIC_ACK_METHOD, &arguments);
+}
+
 void Connection::publish(ChannelNumber channel, const Outgoing& message) {
     if (handle_ == nullptr) fail("not connected");
     cork();

@@ -81,6 +81,7 @@ class Connection : public ChannelCommands {
                  bool needs_ack) override;
     void cancel(ChannelNumber channel, const std::string& tag) override;
     void acknowledge(ChannelNumber channel, std::uint64_t delivery_tag) override;
+    void acknowledge_up_to(ChannelNumber channel, std::uint64_t delivery_tag) override;
 
     void publish(ChannelNumber channel, const Outgoing& message);
 

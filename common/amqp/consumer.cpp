@@ -149,9 +149,10 @@ bool Consumer::State::take_orders() {
     if (stop || close)
         for (auto& channel : channels) channel->stop();
     if (!tokens.empty()) acked_at = Clock::now();
-    for (const auto& token : tokens) {
-        CARTWRIGHT_ASSERT(token.subscription < channels.size());
-        channels[token.subscription]->acknowledge(token);
+    std::vector<std::vector<AckToken>> by_channel(tokens.empty() ? 0 : channels.size());
+    for (const auto& token : tokens) by_channel.at(token.subscription).push_back(token);
+    for (std::size_t index = 0; index < by_channel.size(); ++index) {
+        if (!by_channel[index].empty()) channels[index]->acknowledge(by_channel[index]);
     }
     return close;
 }

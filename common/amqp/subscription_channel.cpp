@@ -124,16 +124,31 @@ bool SubscriptionChannel::may_widen() const {
     return narrow_ && prefetch_ > 1 && consumer_runs && !stopping_;
 }
 
-void SubscriptionChannel::acknowledge(const AckToken& token) {
-    const auto found = token.generation == generation_ ? outstanding_.find(token.tag) : outstanding_.end();
-    if (found == outstanding_.end()) {
-        ++statistics_.stale_acks;
-        return;
+void SubscriptionChannel::acknowledge(std::span<const AckToken> tokens) {
+    std::vector<std::uint64_t> tags;
+    for (const auto& token : tokens) {
+        const auto found =
+            token.generation == generation_ ? outstanding_.find(token.tag) : outstanding_.end();
+        if (found == outstanding_.end()) {
+            ++statistics_.stale_acks;
+            continue;
+        }
+        outstanding_bytes_ -= found->second.bytes;
+        outstanding_.erase(found);
+        tags.push_back(token.tag);
     }
-    outstanding_bytes_ -= found->second.bytes;
-    outstanding_.erase(found);
-    commands_.acknowledge(number_, token.tag);
-    ++statistics_.acked;
+    if (tags.empty()) return;
+    std::sort(tags.begin(), tags.end());
+    const auto begin_of_rest = outstanding_.empty()
+                                   ? tags.end()
+                                   : std::lower_bound(tags.begin(), tags.end(), outstanding_.begin()->first);
+    auto next = tags.begin();
+    if (begin_of_rest - tags.begin() > 1) {
+        commands_.acknowledge_up_to(number_, *std::prev(begin_of_rest));
+        next = begin_of_rest;
+    }
+    for (; next != tags.end(); ++next) commands_.acknowledge(number_, *next);
+    statistics_.acked += tags.size();
     // Whoever acknowledges has outlived it.
     if (may_widen()) widen();
 }

@@ -7,6 +7,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 
 #include "common/amqp/backoff.hpp"
@@ -46,8 +47,10 @@ class SubscriptionChannel {
     /// Completes the token; false when the delivery is of no use: the channel is being closed.
     bool delivered(Delivery& delivery, TimePoint now);
 
-    /// Drops tokens of earlier openings and tags that are not outstanding.
-    void acknowledge(const AckToken& token);
+    /// Drops tokens of earlier openings and tags that are not outstanding. Where nothing before them is
+    /// outstanding, one command acknowledges all: to a quorum queue each is an entry of its log.
+    void acknowledge(std::span<const AckToken> tokens);
+    void acknowledge(const AckToken& token) { acknowledge(std::span(&token, 1)); }
     /// No consumer from now on; acks still work.
     void stop();
     /// After `stop`: the broker sends nothing any more.

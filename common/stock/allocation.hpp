@@ -51,6 +51,7 @@ struct Decision {
     Fate fate = Fate::reserved;
     std::vector<Take> takes;               ///< in order of line; empty unless reserved
     std::vector<std::size_t> short_lines;  ///< lines of which fewer units are there than asked for
+    bool operator==(const Decision&) const = default;
 };
 
 /// Decides cart by cart, in the given order, and takes what it decides from `shelf`. All lines of a seller

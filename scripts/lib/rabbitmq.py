@@ -24,6 +24,8 @@ _SETTINGS = """
 listeners.tcp.default = 127.0.0.1:{amqp}
 management.tcp.ip = 127.0.0.1
 management.tcp.port = {management}
+# Without statistics of every message, which nothing here reads.
+management.rates_mode = none
 disk_free_limit.absolute = 64MB
 vm_memory_high_watermark.relative = 0.6
 log.file = false

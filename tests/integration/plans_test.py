@@ -41,9 +41,7 @@ EXPECTED = {
     **_by_key("array", "orders", "lock_orders", "decide_orders"),
     **_by_key("insert", "stock_position", "insert_positions"),
     **_by_key("array", "stock_position", "take_units", "set_reserved", "lock_positions", "set_positions"),
-    **_by_key("insert", "reservation", "insert_reservations"),
     **_by_key("array", "reservation", "lock_reservations", "set_reservations"),
-    **_by_key("insert", "stock_event", "insert_events"),
     **_by_key("insert", "held_line", "insert_held"),
     "delete_held": Expected("array", "held_line", "held_line_order"),  # a row for each of the array's keys
     "delete_held_order": Expected("one", "held_line", "held_line_order"),
@@ -51,7 +49,6 @@ EXPECTED = {
     **_by_key("array", "inbox", "release_items", "answer_items", "split_answer_claims",
               "split_give_up_claims"),
     **_by_key("insert", "seller_stream", "split_take_numbers"),
-    **_by_key("insert", "seller_message", "split_insert_messages"),
     **_by_key("insert", "seller_delivery", "router_insert_streams"),
     **_by_key("array", "seller_delivery", "router_claim_streams", "router_mark_streams", "router_lock_routes",
               "router_write_routes", "router_lease_streams", "router_release_streams"),

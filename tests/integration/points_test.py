@@ -57,7 +57,7 @@ CARTS = Lane("carts", "reserver", "reserver-carts", "take_units", "cart.submitte
              ('"cart-',))
 MOVEMENTS = Lane("movements", "reserver", "reserver-movements", "set_positions", "stock.moved", "stock.fill")
 FILL = Lane("fill", "reserver", "reserver-fill", "decide_orders", "stock.fill", "order.ready", ('"held-',))
-SPLITTER = Lane("splitter", "splitter", "splitter-orders", "split_insert_messages", "order.ready",
+SPLITTER = Lane("splitter", "splitter", "splitter-orders", "split_take_numbers", "order.ready",
                 "seller.message")
 ROUTER = Lane("router", "router", "router-messages", "router_claim_streams", "seller.message", "")
 LANES = (CARTS, MOVEMENTS, FILL, SPLITTER, ROUTER)

@@ -34,33 +34,6 @@ std::int64_t Rows::integer(std::size_t row, int column) const {
     return std::stoll(*data_->answer.rows[row][static_cast<std::size_t>(column)]);
 }
 
-void Array::separate() {
-    if (size_++ > 0) text_ += ',';
-}
-
-Array& Array::add(std::string_view text) {
-    separate();
-    text_ += '"';
-    for (const char c : text) {
-        if (c == '"' || c == '\\') text_ += '\\';
-        text_ += c;
-    }
-    text_ += '"';
-    return *this;
-}
-
-Array& Array::add(std::int64_t number) {
-    separate();
-    text_ += std::to_string(number);
-    return *this;
-}
-
-Array& Array::add_null() {
-    separate();
-    text_ += "NULL";
-    return *this;
-}
-
 struct Transaction::Data {
     model::Work work;
 };
@@ -122,6 +95,19 @@ Rows Transaction::run(const Statement& statement, const std::vector<Parameter>& 
         if (!rows.empty()) here.note(fmt::format("    {} →{}", statement.name, rows));
     }
     return Rows(std::make_shared<const Rows::Data>(Rows::Data{std::move(call.answer)}));
+}
+
+/// As the statement that the model has for the target, a column a parameter.
+void Transaction::append(const Target& target, const NewRows& rows) {
+    std::vector<Array> columns;
+    for (const auto& row : model::appended(rows.str())) {
+        columns.resize(row.size());
+        for (std::size_t i = 0; i < row.size(); ++i) row[i] ? columns[i].add(*row[i]) : columns[i].add_null();
+    }
+    if (columns.empty()) return;
+    std::vector<Parameter> parameters;
+    for (const auto& column : columns) parameters.emplace_back(column.str());
+    CARTWRIGHT_ASSERT(run({target.name, target.columns}, parameters).affected() == rows.size());
 }
 
 Rows Transaction::execute_script(std::string_view) {

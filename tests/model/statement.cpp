@@ -27,6 +27,26 @@ std::vector<MaybeText> elements(std::string_view literal) {
     return result;
 }
 
+std::vector<std::vector<MaybeText>> appended(std::string_view rows) {
+    std::vector<std::vector<MaybeText>> result;
+    std::vector<MaybeText> row;
+    MaybeText field(std::in_place);
+    for (std::size_t at = 0; at < rows.size(); ++at) {
+        const char c = rows[at];
+        if (c == '\t' || c == '\n') {
+            row.push_back(std::exchange(field, std::string()));
+            if (c == '\n') result.push_back(std::exchange(row, {}));
+        } else if (c != '\\') {
+            *field += c;
+        } else if (const char escaped = rows[++at]; escaped == 'N') {
+            field.reset();
+        } else {
+            *field += escaped == 't' ? '\t' : escaped == 'n' ? '\n' : escaped == 'r' ? '\r' : escaped;
+        }
+    }
+    return result;
+}
+
 std::uint32_t fingerprint(std::string_view sql) {
     std::uint32_t hash = 2'166'136'261U;
     for (const unsigned char c : sql) hash = (hash ^ c) * 16'777'619U;

@@ -22,6 +22,8 @@ struct Answer {
 
 /// Elements of an array literal as postgres::Array builds it.
 std::vector<MaybeText> elements(std::string_view literal);
+/// Rows as postgres::NewRows builds them.
+std::vector<std::vector<MaybeText>> appended(std::string_view rows);
 
 /// One run of a statement.
 class Call {

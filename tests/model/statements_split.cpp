@@ -90,7 +90,7 @@ void take_numbers(Call& call) {
     }
 }
 
-void insert_messages(Call& call) {
+void new_messages(Call& call) {
     const auto sellers = call.list(0), streams = call.list(1), numbers = call.list(2), orders = call.list(3),
                kinds = call.list(4), bodies = call.list(5);
     for (std::size_t i = 0; i < sellers.size(); ++i) {
@@ -110,13 +110,15 @@ void read_messages(Call& call) {
     }
 }
 
+constexpr postgres::Statement to_messages{query::new_messages.name, query::new_messages.columns};
+
 constexpr Modelled statements[] = {
     {&query::claim, 4060257076, claim, true, 2},
     {&query::read_claims, 1504306113, read_claims},
     {&query::answer_claims, 4157564842, answer_claims, true, 2},
     {&query::give_up_claims, 2156096029, give_up_claims, true, 2},
     {&query::take_numbers, 3066548985, take_numbers, true, 2},
-    {&query::insert_messages, 409576367, insert_messages},
+    {&to_messages, 1634401420, new_messages},
     {&query::read_messages, 751003, read_messages},
 };
 

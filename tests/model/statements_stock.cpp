@@ -107,7 +107,7 @@ void set_reserved(Call& call) {
     }
 }
 
-void insert_reservations(Call& call) {
+void new_reservations(Call& call) {
     const auto sellers = call.list(0), orders = call.list(1), lines = call.list(2), warehouses = call.list(3),
                skus = call.list(4), units = call.list(5);
     for (std::size_t i = 0; i < sellers.size(); ++i) {
@@ -120,7 +120,7 @@ void insert_reservations(Call& call) {
     }
 }
 
-void insert_events(Call& call) {
+void new_events(Call& call) {
     const auto sellers = call.list(0), skus = call.list(1), warehouses = call.list(2),
                versions = call.list(3), kinds = call.list(4), on_hand = call.list(5), reserved = call.list(6),
                shortfall = call.list(7), causes = call.list(8), orders = call.list(9), times = call.list(12);
@@ -269,13 +269,16 @@ void newest_promised(Call& call) {
     }
 }
 
+constexpr postgres::Statement to_reservations{query::new_reservations.name, query::new_reservations.columns};
+constexpr postgres::Statement to_events{query::new_events.name, query::new_events.columns};
+
 constexpr Modelled statements[] = {
     {&query::read_positions, 3433419464, read_positions},
     {&query::insert_positions, 2272228633, insert_positions, true, 3},
     {&query::take_units, 1357605846, take_units, true, 3},
     {&query::set_reserved, 2827117620, set_reserved, true, 3},
-    {&query::insert_reservations, 1892592139, insert_reservations},
-    {&query::insert_events, 2521980043, insert_events},
+    {&to_reservations, 2301978228, new_reservations},
+    {&to_events, 788003264, new_events},
     {&query::lock_reservations, 2927675890, lock_reservations, true, 3},
     {&query::set_reservations, 2923047326, set_reservations, true, 4},
     {&query::lock_positions, 1929291122, lock_positions, true, 2},

@@ -220,8 +220,9 @@ void Run::reserve() {
         std::erase_if(placings_, [&](const Placing& placing) { return is_lost(placing.order.order_id); });
         planned = taking_.plan(demands, by_policy);
     }
-    const auto decisions = taking_.take(demands, by_policy, std::move(planned));
+    const auto decisions = taking_.take(demands, by_policy, planned);
     for (std::size_t i = 0; i < placings_.size(); ++i) {
+        if (!some_lost && decisions[i] == planned[i]) continue;
         states_.insert_or_assign(placings_[i].order.order_id,
                                  outcome_of(placings_[i], decisions[i], taking_));
     }

@@ -8,6 +8,7 @@ namespace {
 
 using message::MovementKind;
 using postgres::Array;
+using postgres::NewRows;
 
 const char* ledger_kind(MovementKind kind) {
     switch (kind) {
@@ -188,29 +189,23 @@ void Ledger::write_positions() {
 }
 
 void Ledger::write_rows() {
-    if (rows_.empty()) return;
-    Array seller, sku, warehouse, version, kind, on_hand, reserved, shortfall, cause, order, source, reason,
-        at;
+    NewRows events;
     for (const auto& row : rows_) {
-        seller.add(row.key.seller_id.str());
-        sku.add(row.key.sku.str());
-        warehouse.add(row.key.warehouse.str());
-        version.add(row.version);
-        kind.add(ledger_kind(row.kind));
-        on_hand.add(row.deltas.on_hand);
-        reserved.add(row.deltas.reserved);
-        shortfall.add(row.deltas.shortfall);
-        cause.add(row.cause.event_id);
-        row.cause.order_id.empty() ? order.add_null() : order.add(row.cause.order_id.str());
-        source.add(row.cause.source);
-        row.cause.reason.empty() ? reason.add_null() : reason.add(row.cause.reason);
-        at.add(to_rfc3339(row.occurred_at));
+        events.add(row.key.seller_id.str())
+            .add(row.key.sku.str())
+            .add(row.key.warehouse.str())
+            .add(row.version)
+            .add(ledger_kind(row.kind))
+            .add(row.deltas.on_hand)
+            .add(row.deltas.reserved)
+            .add(row.deltas.shortfall)
+            .add(row.cause.event_id);
+        row.cause.order_id.empty() ? events.add_null() : events.add(row.cause.order_id.str());
+        events.add(row.cause.source);
+        row.cause.reason.empty() ? events.add_null() : events.add(row.cause.reason);
+        events.add(to_rfc3339(row.occurred_at)).end_row();
     }
-    const auto rows = transaction_.run(
-        query::insert_events,
-        {seller.str(), sku.str(), warehouse.str(), version.str(), kind.str(), on_hand.str(), reserved.str(),
-         shortfall.str(), cause.str(), order.str(), source.str(), reason.str(), at.str()});
-    CARTWRIGHT_ASSERT(rows.affected() == rows_.size());
+    transaction_.append(query::new_events, events);
 }
 
 std::vector<message::StockChanged> Ledger::positions() const {

@@ -7,6 +7,7 @@
 namespace cartwright::reserver::query {
 
 using postgres::Statement;
+using postgres::Target;
 
 /// Claims carts: whoever inserts the row decides; the others read it in the next statement.
 inline constexpr Statement claim_orders{
@@ -79,28 +80,13 @@ inline constexpr Statement set_reserved{
     "where p.seller_id = d.seller_id and p.sku = d.sku and p.warehouse = d.warehouse"};
 
 /// Promises units to lines.
-inline constexpr Statement insert_reservations{
-    "insert_reservations",
-    "insert into reservation (seller_id, order_id, line_id, warehouse, sku, reserved, open) "
-    "select d.seller_id, d.order_id, d.line_id, d.warehouse, d.sku, d.units, d.units "
-    "from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bigint[]) "
-    "as d (seller_id, order_id, line_id, warehouse, sku, units)"};
+inline constexpr Target new_reservations{"new_reservations", "reservation",
+                                         "seller_id, order_id, line_id, warehouse, sku, reserved, open"};
 
-/// Appends to the ledger.
-inline constexpr Statement insert_events{
-    "insert_events",
-    "insert into stock_event (seller_id, sku, warehouse, version, kind, on_hand_delta, reserved_delta, "
-    "shortfall_delta, "
-    "cause, order_id, source, reason, occurred_at) "
-    "select d.seller_id, d.sku, d.warehouse, d.version, d.kind::stock_event_kind, d.on_hand, d.reserved, "
-    "d.shortfall, "
-    "d.cause, d.order_id, d.source, d.reason, d.occurred_at "
-    "from unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::bigint[], $7::bigint[], "
-    "$8::bigint[], "
-    "$9::text[], $10::text[], $11::text[], $12::text[], $13::timestamptz[]) "
-    "as d (seller_id, sku, warehouse, version, kind, on_hand, reserved, shortfall, cause, order_id, source, "
-    "reason, "
-    "occurred_at)"};
+/// The ledger.
+inline constexpr Target new_events{"new_events", "stock_event",
+                                   "seller_id, sku, warehouse, version, kind, on_hand_delta, reserved_delta, "
+                                   "shortfall_delta, cause, order_id, source, reason, occurred_at"};
 
 /// Remembers what held carts wait for.
 inline constexpr Statement insert_held{

@@ -9,6 +9,7 @@ namespace cartwright::reserver {
 namespace {
 
 using postgres::Array;
+using postgres::NewRows;
 using postgres::Rows;
 
 PositionKey key_of(const Rows& rows, std::size_t row) {
@@ -272,9 +273,7 @@ std::vector<stock::Decision> Taking::take(std::span<const OrderDemand> demands, 
 }
 
 void Taking::write(std::span<const OrderDemand> demands, std::span<const stock::Decision> decisions) {
-    Array r_seller, r_order, r_line, r_warehouse, r_sku, r_units;
-    Array seller, sku, warehouse, version, kind, on_hand, reserved, shortfall, cause, order, source, reason,
-        at;
+    NewRows reservations, events;
     std::map<std::size_t, std::int64_t> next_version;
     for (const auto& [index, units] : wanted(decisions))
         next_version[index] = rows_[index].version - units.events + 1;
@@ -283,40 +282,36 @@ void Taking::write(std::span<const OrderDemand> demands, std::span<const stock::
         for (const auto& take : decisions[i].takes) {
             const auto& key = rows_[take.position].key;
             per_position[take.position] += take.quantity;
-            r_seller.add(key.seller_id.str());
-            r_order.add(demands[i].order_id.str());
-            r_line.add(demands[i].lines[take.line].line_id.str());
-            r_warehouse.add(key.warehouse.str());
-            r_sku.add(key.sku.str());
-            r_units.add(take.quantity);
+            reservations.add(key.seller_id.str())
+                .add(demands[i].order_id.str())
+                .add(demands[i].lines[take.line].line_id.str())
+                .add(key.warehouse.str())
+                .add(key.sku.str())
+                .add(take.quantity)
+                .add(take.quantity)
+                .end_row();
         }
+        const auto occurred_at = to_rfc3339(demands[i].occurred_at);
         for (const auto& [index, units] : per_position) {
             const auto& key = rows_[index].key;
-            seller.add(key.seller_id.str());
-            sku.add(key.sku.str());
-            warehouse.add(key.warehouse.str());
-            version.add(next_version[index]++);
-            kind.add("reservation");
-            on_hand.add(0);
-            reserved.add(units);
-            shortfall.add(0);
-            cause.add(demands[i].order_id.str());
-            order.add(demands[i].order_id.str());
-            source.add(demands[i].source);
-            reason.add_null();
-            at.add(to_rfc3339(demands[i].occurred_at));
+            events.add(key.seller_id.str())
+                .add(key.sku.str())
+                .add(key.warehouse.str())
+                .add(next_version[index]++)
+                .add("reservation")
+                .add(0)
+                .add(units)
+                .add(0)
+                .add(demands[i].order_id.str())
+                .add(demands[i].order_id.str())
+                .add(demands[i].source)
+                .add_null()
+                .add(occurred_at)
+                .end_row();
         }
     }
-    if (r_seller.size() == 0) return;
-    const auto reservations = transaction_.run(
-        query::insert_reservations,
-        {r_seller.str(), r_order.str(), r_line.str(), r_warehouse.str(), r_sku.str(), r_units.str()});
-    CARTWRIGHT_ASSERT(reservations.affected() == r_seller.size());
-    const auto events = transaction_.run(
-        query::insert_events,
-        {seller.str(), sku.str(), warehouse.str(), version.str(), kind.str(), on_hand.str(), reserved.str(),
-         shortfall.str(), cause.str(), order.str(), source.str(), reason.str(), at.str()});
-    CARTWRIGHT_ASSERT(events.affected() == seller.size());
+    transaction_.append(query::new_reservations, reservations);
+    transaction_.append(query::new_events, events);
 }
 
 std::vector<message::StockChanged> Taking::changed() const {

@@ -7,6 +7,7 @@
 namespace cartwright::splitter::query {
 
 using postgres::Statement;
+using postgres::Target;
 
 /// Claims work by (order id, item).
 inline constexpr Statement claim{"split_claim",
@@ -41,12 +42,8 @@ inline constexpr Statement take_numbers{
     "returning seller_id, stream, last_assigned"};
 
 /// Stores numbered messages, byte for byte.
-inline constexpr Statement insert_messages{
-    "split_insert_messages",
-    "insert into seller_message (seller_id, stream, number, order_id, kind, body, stream_rule) "
-    "select d.seller_id, d.stream, d.number, d.order_id, d.kind, d.body, d.stream_rule "
-    "from unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[]) "
-    "as d (seller_id, stream, number, order_id, kind, body, stream_rule)"};
+inline constexpr Target new_messages{"split_new_messages", "seller_message",
+                                     "seller_id, stream, number, order_id, kind, body, stream_rule"};
 
 /// Reads stored messages by their place.
 inline constexpr Statement read_messages{

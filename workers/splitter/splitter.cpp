@@ -11,6 +11,7 @@ namespace cartwright::splitter {
 namespace {
 
 using postgres::Array;
+using postgres::NewRows;
 using postgres::Rows;
 using postgres::Transaction;
 using routing::Answer;
@@ -83,20 +84,18 @@ std::map<StreamKey, std::int64_t> take_numbers(Transaction& transaction, const r
 }
 
 void store(Transaction& transaction, const std::vector<Numbered>& messages) {
-    Array sellers, streams, numbers, orders, kinds, bodies, rules;
+    NewRows rows;
     for (const auto& message : messages) {
-        sellers.add(message.place.stream.seller_id.str());
-        streams.add(message.place.stream.stream.str());
-        numbers.add(message.place.number);
-        orders.add(message.order_id.str());
-        kinds.add(message.type);
-        bodies.add(message.body);
-        message.rule.empty() ? rules.add_null() : rules.add(message.rule);
+        rows.add(message.place.stream.seller_id.str())
+            .add(message.place.stream.stream.str())
+            .add(message.place.number)
+            .add(message.order_id.str())
+            .add(message.type)
+            .add(message.body);
+        message.rule.empty() ? rows.add_null() : rows.add(message.rule);
+        rows.end_row();
     }
-    const auto rows = transaction.run(
-        query::insert_messages,
-        {sellers.str(), streams.str(), numbers.str(), orders.str(), kinds.str(), bodies.str(), rules.str()});
-    CARTWRIGHT_ASSERT(rows.affected() == messages.size());
+    transaction.append(query::new_messages, rows);
 }
 
 void answer(Transaction& transaction, const routing::Split& split, const std::vector<Numbered>& messages) {

@@ -40,6 +40,9 @@ struct Notebook : ChannelCommands {
     void acknowledge(ChannelNumber channel, std::uint64_t delivery_tag) override {
         said.push_back(fmt::format("{} ack {}", channel, delivery_tag));
     }
+    void acknowledge_up_to(ChannelNumber channel, std::uint64_t delivery_tag) override {
+        said.push_back(fmt::format("{} ack up to {}", channel, delivery_tag));
+    }
 };
 
 struct Bench {
@@ -170,6 +173,28 @@ TEST_CASE("only tags that are outstanding on this opening are acknowledged") {
     CHECK(bench.broker.take() == Said{"3 ack 2"});
     CHECK(bench.statistics.stale_acks == 4);
     CHECK(bench.statistics.acked == 2);
+}
+
+TEST_CASE("one command acknowledges all before which nothing is outstanding") {
+    Bench bench(32);
+    bench.begin();
+    bench.deliver(1);
+    bench.channel->acknowledge({2, 1, 1});
+    bench.broker.take();
+    for (std::uint64_t tag = 2; tag <= 9; ++tag) bench.deliver(tag);
+    const auto acknowledge = [&](const std::vector<std::uint64_t>& tags) {
+        std::vector<AckToken> tokens;
+        for (const auto tag : tags) tokens.push_back({2, 1, tag});
+        bench.channel->acknowledge(tokens);
+        return bench.broker.take();
+    };
+    CHECK(acknowledge({3, 2, 6, 4}) == Said{"3 ack up to 4", "3 ack 6"});
+    CHECK(acknowledge({7, 8}) == Said{"3 ack 7", "3 ack 8"});
+    CHECK(acknowledge({5}) == Said{"3 ack 5"});
+    CHECK(acknowledge({9, 5}) == Said{"3 ack 9"});
+    CHECK(bench.statistics.acked == 9);
+    CHECK(bench.statistics.stale_acks == 1);
+    CHECK(bench.channel->unacknowledged() == 0);
 }
 
 TEST_CASE("a channel that the broker closes is opened again later each time, narrow") {
