@@ -71,7 +71,7 @@ Text state_of(World& world, const std::string& order) {
     return row == nullptr ? "unknown" : row->state;
 }
 
-/// The next commit of this lane is the last thing that its process does for now.
+/// The next commit of this lane is the last thing that its process does.
 void die_after_commit(World& world, Program& program, const std::string& lane, std::function<bool()> when) {
     world.committed = [&world, &program, lane, when = std::move(when),
                        done = false](const Work& work) mutable {

@@ -83,13 +83,13 @@ def run(build: Path, within_s: float | None, patterns: list[str], tally: Tally) 
              and (within_s is None or patterns or _name(path).startswith(_PRODUCT))]
     current = {path: digests.of(path) for path in files}
     known = [path for path in files if verdicts.get(_name(path)) == current[path]]
-    todo = _in_order([path for path in files if path not in set(known)])
+    unjudged = _in_order([path for path in files if path not in set(known)])
     again = known if within_s is None else known[datetime.date.today().toordinal() % 10::10]
-    say(f"{len(files)} files: {len(todo)} without a verdict, {len(again)} of {len(known)} others again")
+    say(f"{len(files)} files: {len(unjudged)} without a verdict, {len(again)} of {len(known)} others again")
     began = time.monotonic()
     deadline = began + within_s if within_s else None
-    looked = _look_at_all([*todo, *again], current, _command(build, checks), deadline, verdicts, tally)
-    left = len(todo) + len(again) - looked
+    looked = _look_at_all([*unjudged, *again], current, _command(build, checks), deadline, verdicts, tally)
+    left = len(unjudged) + len(again) - looked
     remark = paint("yellow", f", {left} left for another time") if left else ""
     say(f"  clang-tidy: {looked} files in {duration(time.monotonic() - began)}{remark}")
 
