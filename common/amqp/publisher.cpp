@@ -190,7 +190,7 @@ bool Publisher::State::take_orders(Clock::time_point now) {
     }
     for (auto& order : taken) {
         if (order.run) {
-            outbox.add(std::move(order.run), std::move(order.messages), now);
+            outbox.add(order.run, std::move(order.messages), now);
         } else {
             outbox.add(std::move(order.messages), std::move(order.on_confirmed), now);
         }
@@ -312,7 +312,7 @@ void Publisher::State::leave() {
         left.swap(orders);
     }
     for (auto& order : left)
-        if (order.run) outbox.add(std::move(order.run), std::move(order.messages), Clock::now());
+        if (order.run) outbox.add(order.run, std::move(order.messages), Clock::now());
     if (outbox.outstanding() > 0)
         log::warn("unconfirmed_at_close",
                   {{"connection", settings.name}, {"messages", outbox.outstanding()}});

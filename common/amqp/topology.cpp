@@ -32,7 +32,7 @@ std::string only(const std::vector<std::string>& names) {
 }
 
 /// The same with names that a pattern describes.
-std::string also(std::string names, const std::string& pattern) {
+std::string also(const std::string& names, const std::string& pattern) {
     return names.substr(0, names.size() - 2) + "|" + pattern + ")$";
 }
 

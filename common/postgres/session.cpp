@@ -92,9 +92,9 @@ void Transaction::append(const Target& target, const NewRows& rows) {
 
 Rows Transaction::execute_script(std::string_view sql) {
     data_.guard.step();
-    auto result = data_.work.exec(std::string(sql));
+    const auto result = data_.work.exec(std::string(sql));
     data_.guard.step();
-    return Rows(std::make_shared<const Rows::Data>(Rows::Data{std::move(result)}));
+    return Rows(std::make_shared<const Rows::Data>(Rows::Data{result}));
 }
 
 struct Session::State {

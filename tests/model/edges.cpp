@@ -128,20 +128,22 @@ constexpr auto epoch = std::chrono::sys_days{std::chrono::year{2026} / 1 / 1};
 
 }  // namespace
 
-extern "C" {
-
-Timestamp __real__ZN10cartwright3nowEv();
-Timestamp __wrap__ZN10cartwright3nowEv() {
-    if (!has_world()) return __real__ZN10cartwright3nowEv();
+Timestamp real_now() asm("__real__ZN10cartwright3nowEv");
+Timestamp wrapped_now() asm("__wrap__ZN10cartwright3nowEv");
+Timestamp wrapped_now() {
+    if (!has_world()) return real_now();
     return Timestamp(epoch) + std::chrono::microseconds(world().scheduler.time_us);
 }
 
-std::chrono::steady_clock::time_point __real__ZNSt6chrono3_V212steady_clock3nowEv();
-std::chrono::steady_clock::time_point __wrap__ZNSt6chrono3_V212steady_clock3nowEv() {
-    if (!has_world()) return __real__ZNSt6chrono3_V212steady_clock3nowEv();
-    return std::chrono::steady_clock::time_point(
-        std::chrono::microseconds(1'000'000'000 + world().scheduler.time_us));
+using SteadyTime = std::chrono::steady_clock::time_point;
+SteadyTime real_steady_now() asm("__real__ZNSt6chrono3_V212steady_clock3nowEv");
+SteadyTime wrapped_steady_now() asm("__wrap__ZNSt6chrono3_V212steady_clock3nowEv");
+SteadyTime wrapped_steady_now() {
+    if (!has_world()) return real_steady_now();
+    return SteadyTime(std::chrono::microseconds(1'000'000'000 + world().scheduler.time_us));
 }
+
+extern "C" {
 
 using StartThread = void (*)();
 void __real__ZNSt6thread15_M_start_threadESt10unique_ptrINS_6_StateESt14default_deleteIS1_EEPFvvE(

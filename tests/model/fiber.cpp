@@ -8,14 +8,30 @@
 #include <utility>
 #include <vector>
 
+// g++ says it with a macro, clang with a feature.
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define CARTWRIGHT_ADDRESS_SANITIZER 1
+#endif
+#if __has_feature(thread_sanitizer)
+#define CARTWRIGHT_THREAD_SANITIZER 1
+#endif
+#endif
 #if defined(__SANITIZE_ADDRESS__)
-#include <sanitizer/common_interface_defs.h>
+#define CARTWRIGHT_ADDRESS_SANITIZER 1
 #endif
 #if defined(__SANITIZE_THREAD__)
+#define CARTWRIGHT_THREAD_SANITIZER 1
+#endif
+
+#if defined(CARTWRIGHT_ADDRESS_SANITIZER)
+#include <sanitizer/common_interface_defs.h>
+#endif
+#if defined(CARTWRIGHT_THREAD_SANITIZER)
 #include <sanitizer/tsan_interface.h>
 #endif
 
-#if defined(__x86_64__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#if defined(__x86_64__) && !defined(CARTWRIGHT_ADDRESS_SANITIZER) && !defined(CARTWRIGHT_THREAD_SANITIZER)
 #define CARTWRIGHT_QUICK_SWITCH 1
 
 // swapcontext asks the kernel for the signal mask every time: this does not. Saves what a function has to
@@ -48,7 +64,7 @@ cartwright_model_switch:
 namespace cartwright::model {
 namespace {
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if defined(CARTWRIGHT_ADDRESS_SANITIZER) || defined(CARTWRIGHT_THREAD_SANITIZER)
 constexpr std::size_t stack_bytes = 1024 * 1024;
 #else
 constexpr std::size_t stack_bytes = 256 * 1024;
@@ -93,44 +109,44 @@ struct Fiber::State {
 #endif
     Exceptions exceptions;
     bool ended = false;
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(CARTWRIGHT_ADDRESS_SANITIZER)
     void* own_fake = nullptr;
     void* outside_fake = nullptr;
     const void* outside_bottom = nullptr;
     std::size_t outside_size = 0;
 #endif
-#if defined(__SANITIZE_THREAD__)
+#if defined(CARTWRIGHT_THREAD_SANITIZER)
     void* own_thread = __tsan_create_fiber(0);
     void* outside_thread = nullptr;
 #endif
 
     void enter() {
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(CARTWRIGHT_ADDRESS_SANITIZER)
         __sanitizer_start_switch_fiber(&outside_fake, stack.get(), stack_bytes);
 #endif
-#if defined(__SANITIZE_THREAD__)
+#if defined(CARTWRIGHT_THREAD_SANITIZER)
         outside_thread = __tsan_get_current_fiber();
         __tsan_switch_to_fiber(own_thread, 0);
 #endif
         exchange_exceptions(exceptions);
         switch_stacks(outside, own);
         exchange_exceptions(exceptions);
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(CARTWRIGHT_ADDRESS_SANITIZER)
         __sanitizer_finish_switch_fiber(outside_fake, nullptr, nullptr);
 #endif
     }
 
     void arrived() {
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(CARTWRIGHT_ADDRESS_SANITIZER)
         __sanitizer_finish_switch_fiber(own_fake, &outside_bottom, &outside_size);
 #endif
     }
 
     void leave() {
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(CARTWRIGHT_ADDRESS_SANITIZER)
         __sanitizer_start_switch_fiber(ended ? nullptr : &own_fake, outside_bottom, outside_size);
 #endif
-#if defined(__SANITIZE_THREAD__)
+#if defined(CARTWRIGHT_THREAD_SANITIZER)
         __tsan_switch_to_fiber(outside_thread, 0);
 #endif
         switch_stacks(own, outside);
@@ -186,7 +202,7 @@ Fiber::Fiber(std::function<void()> body) : state_(std::make_unique<State>()) {
 }
 
 Fiber::~Fiber() {
-#if defined(__SANITIZE_THREAD__)
+#if defined(CARTWRIGHT_THREAD_SANITIZER)
     __tsan_destroy_fiber(state_->own_thread);
 #endif
     spare_stacks().push_back(std::move(state_->stack));

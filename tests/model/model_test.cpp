@@ -118,10 +118,11 @@ TEST_CASE("no schedule breaks a promise") {
 
 TEST_CASE("a rule that is taken away is missed") {
     log::set_level(log::Level::error);
+    const auto asked = number_from("CARTWRIGHT_MODEL_SCHEDULES").value_or(schedules_of_a_mutation);
     for (const auto& one : mutations) {
-        const auto found = search(1, schedules_of_a_mutation, one.mutation, 1);
+        const auto found = search(1, std::min(asked, schedules_of_a_mutation), one.mutation, 1);
         INFO(std::string(one.name), ": without the rule that ", std::string(one.rule), " nothing was found");
-        CHECK(found.has_value());
+        if (asked >= schedules_of_a_mutation) CHECK(found.has_value());
         if (found)
             MESSAGE(std::string(one.name), " (", std::string(one.row), "): seed ", found->seed, ": ",
                     found->what);
