@@ -1,12 +1,17 @@
-"""Carts that want the same units at the same time, on several reservers: exactly as many win as can."""
+"""Carts that want the same units at the same time, on several reservers: exactly as many win as can.
 
+CARTWRIGHT_ROUNDS=10000 runs as many rounds of each race.
+"""
+
+import os
 import random
 import unittest
 
 from lib.evidence import Race
 from market import MarketTest
 
-ROUNDS = 2000
+ROUNDS = int(os.environ.get("CARTWRIGHT_ROUNDS") or 2000)
+PAIRS = int(os.environ.get("CARTWRIGHT_ROUNDS") or 300)
 SELLERS = ("s1", "s2", "s3")
 
 
@@ -42,15 +47,15 @@ class RaceTest(MarketTest):
 
     def test_carts_that_want_the_same_two_in_opposite_order(self):
         """Neither deadlocks for good nor gets half: one of each pair has both units, the other none."""
-        self.stock(600, 1)
-        for number in range(0, 600, 2):
+        self.stock(2 * PAIRS, 1)
+        for number in range(0, 2 * PAIRS, 2):
             pair = [f"{number}-{side}" for side in "ab"]
             wanted = [f"k{number}", f"k{number + 1}"]
             for order_id, skus in zip(pair, (wanted, wanted[::-1])):
                 self.cart(order_id, list(zip("12", skus, (1, 1))), answered=False)
             self.market.evidence.races.append(Race(tuple(pair), 1, f"the only units of {wanted}"))
         self.finish()
-        self.assertEqual({"ready": 300, "rejected": 300}, self.states())
+        self.assertEqual({"ready": PAIRS, "rejected": PAIRS}, self.states())
 
     def test_a_crowd_for_few_units(self):
         """Everybody wants the same SKU; exactly its units are sold, whatever else the carts ask for."""
@@ -64,11 +69,11 @@ class RaceTest(MarketTest):
         self.assertEqual((400, 400, 0), self.position("s1", "k0"))
 
     def test_the_same_cart_on_three_reservers(self):
-        self.stock(300, 1)
-        for number in range(300):
+        self.stock(PAIRS, 1)
+        for number in range(PAIRS):
             for copy in range(3):
                 self.cart(f"o{number}", [("1", f"k{number}", 1)], f"{number}/{copy}", answered=False)
-        self.finish_repeats(300)
+        self.finish_repeats(PAIRS)
 
     def finish_repeats(self, orders: int) -> None:
         self.market.flush()

@@ -7,6 +7,7 @@
 
 #include "common/outcome/trouble.hpp"
 #include "tests/integration/router/stage.hpp"
+#include "tests/support/rounds.hpp"
 
 using namespace cartwright;
 using namespace cartwright::tests;
@@ -95,6 +96,9 @@ Doorbells shuffled_twice(Stage& stage) {
     return Doorbells(std::move(all));
 }
 
+/// Messages of each seller.
+const int each = rounds_or(1'800) / 12;
+
 const std::vector<std::string> twelve{"a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l"};
 
 }  // namespace
@@ -103,10 +107,10 @@ TEST_CASE("four routers on shuffled and repeated messages deliver each once and 
     auto config = quick();
     config.catch_up_max = 40;
     Stage stage(config);
-    stage.number(twelve, 150);
+    stage.number(twelve, each);
     auto doorbells = shuffled_twice(stage);
     run_lanes(stage, doorbells);
-    for (const auto& seller : twelve) CHECK(stage.sellers.arrivals(seller) == from_to(1, 150));
+    for (const auto& seller : twelve) CHECK(stage.sellers.arrivals(seller) == from_to(1, each));
     CHECK(stage.sellers.in_sequence());
 }
 
@@ -116,7 +120,7 @@ TEST_CASE("refusals, deaths and cut connections: first arrivals stay in sequence
     config.retry_delay_min = std::chrono::milliseconds(1);
     config.retry_delay_max = std::chrono::milliseconds(20);
     Stage stage(config);
-    stage.number(twelve, 150);
+    stage.number(twelve, each);
     std::mt19937 random(11);
     std::string refusing;
     bool trouble_allowed = true;
@@ -139,9 +143,9 @@ TEST_CASE("refusals, deaths and cut connections: first arrivals stay in sequence
     for (int look = 0; look < 3; ++look) stage.router->tick();
     CHECK(stage.sellers.in_sequence());
     for (const auto& seller : twelve) {
-        CHECK(Stage::delivered(seller) == 150);
+        CHECK(Stage::delivered(seller) == each);
         const auto numbers = stage.sellers.arrivals(seller);
-        CHECK(std::set(numbers.begin(), numbers.end()).size() == 150);
+        CHECK(std::set(numbers.begin(), numbers.end()).size() == static_cast<std::size_t>(each));
     }
     std::map<std::string, std::string> bodies;
     for (const auto& sent : stage.sellers.all()) {

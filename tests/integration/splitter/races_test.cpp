@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "tests/integration/splitter/streams.hpp"
+#include "tests/support/rounds.hpp"
 #include "workers/splitter/splitter.hpp"
 
 using namespace cartwright;
@@ -86,7 +87,7 @@ std::vector<std::string> some_sellers(std::mt19937& random) {
 }  // namespace
 
 TEST_CASE("the same orders in two batches on two splitters at once are numbered once") {
-    constexpr int rounds = 2'500;
+    const int rounds = rounds_or(2'500);
     empty_tables();
     Published published;
     std::barrier start(2);
@@ -120,7 +121,7 @@ TEST_CASE("the same orders in two batches on two splitters at once are numbered 
 }
 
 TEST_CASE("an order and its cancellation at once: the seller hears of both, in that order, or of neither") {
-    constexpr int rounds = 1'500;
+    const int rounds = rounds_or(1'500);
     empty_tables();
     std::barrier start(2);
     on_threads(2, [&](int splitter, splitter::Handler& handler, std::mt19937& random) {
@@ -166,10 +167,11 @@ TEST_CASE("an order and its cancellation at once: the seller hears of both, in t
 }
 
 TEST_CASE("four splitters on shuffled, overlapping batches of hot sellers never deadlock") {
+    const int rounds = rounds_or(150);
     empty_tables();
     Published published;
     on_threads(4, [&](int, splitter::Handler& handler, std::mt19937& random) {
-        for (int round = 0; round < 150; ++round) {
+        for (int round = 0; round < rounds; ++round) {
             std::vector<worker::Member> batch;
             for (int i = 0; i < 40; ++i) {
                 const auto which = random() % 3'000;
