@@ -13,6 +13,7 @@
 #include "common/amqp/subscription_channel.hpp"
 #include "common/log/log.hpp"
 #include "common/outcome/trouble.hpp"
+#include "common/watchdog/thread.hpp"
 
 namespace cartwright::amqp {
 namespace {
@@ -299,7 +300,7 @@ Consumer::~Consumer() {
 
 void Consumer::start() {
     CARTWRIGHT_ASSERT(!state_->thread.joinable());
-    state_->thread = start_thread("amqp-consumer", [this] { state_->run(); });
+    state_->thread = watchdog::start_thread("amqp-consumer", [this] { state_->run(); });
 }
 
 void Consumer::acknowledge(std::span<const AckToken> tokens) {

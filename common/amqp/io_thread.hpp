@@ -1,15 +1,10 @@
-// What the I/O threads share: being started, being woken by other threads, waiting for their socket as well.
+// What the I/O threads share: being woken by other threads, waiting for their socket as well.
 #pragma once
 
 #include <atomic>
 #include <chrono>
-#include <functional>
-#include <thread>
 
 namespace cartwright::amqp {
-
-/// A named thread that takes no signals. `name` has at most 15 characters.
-std::thread start_thread(const char* name, std::function<void()> run);
 
 /// Wakes one thread out of its poll.
 class Waker {

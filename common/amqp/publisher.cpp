@@ -16,6 +16,7 @@
 #include "common/amqp/outbox.hpp"
 #include "common/log/log.hpp"
 #include "common/outcome/trouble.hpp"
+#include "common/watchdog/thread.hpp"
 
 namespace cartwright::amqp {
 namespace {
@@ -340,7 +341,7 @@ Publisher::~Publisher() {
 
 void Publisher::start() {
     CARTWRIGHT_ASSERT(!state_->thread.joinable());
-    state_->thread = start_thread("amqp-publisher", [this] { state_->run(); });
+    state_->thread = watchdog::start_thread("amqp-publisher", [this] { state_->run(); });
 }
 
 void Publisher::publish(std::vector<Outgoing> messages, std::function<void()> on_confirmed) {

@@ -1,99 +1,14 @@
 #include "common/amqp/stall_guard.hpp"
 
-#include <algorithm>
-#include <condition_variable>
-#include <set>
-#include <thread>
-
-#include <fcntl.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
-#include "common/amqp/io_thread.hpp"
-
 namespace cartwright::amqp {
 
-using std::chrono::milliseconds;
-
-/// One thread that looks at every guard often enough for the shortest limit.
-class Watchdog {
-  public:
-    static std::shared_ptr<Watchdog> shared() {
-        static std::mutex mutex;
-        static std::weak_ptr<Watchdog> current;
-        const std::lock_guard lock(mutex);
-        auto watchdog = current.lock();
-        if (!watchdog) current = watchdog = std::make_shared<Watchdog>();
-        return watchdog;
-    }
-
-    Watchdog() : thread_(start_thread("amqp-watchdog", [this] { run(); })) {}
-
-    ~Watchdog() {
-        {
-            const std::lock_guard lock(mutex_);
-            ended_ = true;
-        }
-        changed_.notify_all();
-        thread_.join();
-    }
-
-    void add(StallGuard& guard) {
-        const std::lock_guard lock(mutex_);
-        guards_.insert(&guard);
-        changed_.notify_all();
-    }
-
-    void remove(StallGuard& guard) {
-        const std::lock_guard lock(mutex_);
-        guards_.erase(&guard);
-    }
-
-  private:
-    void run() {
-        std::unique_lock lock(mutex_);
-        while (!ended_) {
-            auto interval = milliseconds(1'000);
-            const auto now = std::chrono::steady_clock::now();
-            for (auto* guard : guards_) {
-                guard->look(now);
-                interval = std::clamp(guard->limit_.load() / 8, milliseconds(5), interval);
-            }
-            changed_.wait_for(lock, interval);
-        }
-    }
-
-    std::mutex mutex_;
-    std::condition_variable changed_;
-    std::set<StallGuard*> guards_;
-    bool ended_ = false;
-    std::thread thread_;
-};
-
-StallGuard::StallGuard(milliseconds limit) : watchdog_(Watchdog::shared()), limit_(limit) {
+StallGuard::StallGuard(std::chrono::milliseconds limit)
+    : watchdog_(watchdog::Watchdog::shared()), limit_(limit) {
     watchdog_->add(*this);
 }
 
 StallGuard::~StallGuard() {
     watchdog_->remove(*this);
-    forget();
-}
-
-void StallGuard::watch(int socket) {
-    forget();
-    const std::lock_guard lock(mutex_);
-    socket_ = ::fcntl(socket, F_DUPFD_CLOEXEC, 0);
-}
-
-void StallGuard::forget() {
-    const std::lock_guard lock(mutex_);
-    if (socket_ >= 0) ::close(socket_);
-    socket_ = -1;
-}
-
-void StallGuard::interrupt() {
-    const std::lock_guard lock(mutex_);
-    if (socket_ >= 0) ::shutdown(socket_, SHUT_RDWR);
 }
 
 void StallGuard::look(std::chrono::steady_clock::time_point now) {

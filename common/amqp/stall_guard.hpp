@@ -5,29 +5,27 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
-#include <mutex>
+
+#include "common/watchdog/watchdog.hpp"
+#include "common/watchdog/watched_socket.hpp"
 
 namespace cartwright::amqp {
 
-class Watchdog;
-
 /// Belongs to one I/O thread. The client library's writes block without a limit when the broker takes no
-/// bytes; the watchdog (one thread for all guards of the process) shuts the socket down when the I/O thread
-/// has been inside one call for longer than the limit, and the call comes back with an error.
-class StallGuard {
+/// bytes; the watchdog shuts the socket down when the I/O thread has been inside one call for longer than the
+/// limit, and the call comes back with an error.
+class StallGuard final : watchdog::Watched {
   public:
     explicit StallGuard(std::chrono::milliseconds limit);
-    ~StallGuard();
+    ~StallGuard() override;
     StallGuard(const StallGuard&) = delete;
     StallGuard& operator=(const StallGuard&) = delete;
 
-    /// Keeps a duplicate of the descriptor: the library may close its own, and the number may become another
-    /// file's.
-    void watch(int socket);
-    void forget();
+    void watch(int socket) { socket_.watch(socket); }
+    void forget() { socket_.forget(); }
 
     /// Any thread: shuts the socket down now, if there is one.
-    void interrupt();
+    void interrupt() { socket_.shut_down(); }
     /// Any thread: a shorter limit from now on.
     void hurry(std::chrono::milliseconds limit) { limit_ = limit; }
     /// The socket was shut down because of a call that did not come back.
@@ -42,8 +40,6 @@ class StallGuard {
     }
 
   private:
-    friend class Watchdog;
-
     struct Inside {
         explicit Inside(StallGuard& guard) : calls(guard.calls_) { step(); }
         ~Inside() { step(); }
@@ -53,14 +49,14 @@ class StallGuard {
         std::atomic<std::uint64_t>& calls;
     };
 
-    void look(std::chrono::steady_clock::time_point now);
+    void look(std::chrono::steady_clock::time_point now) override;
+    std::chrono::milliseconds limit() const override { return limit_; }
 
-    std::shared_ptr<Watchdog> watchdog_;
+    std::shared_ptr<watchdog::Watchdog> watchdog_;
+    watchdog::WatchedSocket socket_;
     std::atomic<std::chrono::milliseconds> limit_;
     std::atomic<std::uint64_t> calls_ = 0;  ///< odd while inside a call
     std::atomic<bool> tripped_ = false;
-    std::mutex mutex_;  ///< of the descriptor
-    int socket_ = -1;
     // The watchdog's own notes: what it saw last, and since when.
     std::uint64_t seen_calls_ = 0;
     std::chrono::steady_clock::time_point seen_since_;

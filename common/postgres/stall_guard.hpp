@@ -4,26 +4,24 @@
 #include <atomic>
 #include <chrono>
 #include <memory>
-#include <mutex>
+
+#include "common/watchdog/watchdog.hpp"
+#include "common/watchdog/watched_socket.hpp"
 
 namespace cartwright::postgres {
 
-class Watchdog;
-
 /// Belongs to one session. The client library waits for an answer without a limit, and keepalives only notice
-/// a peer that is gone; the watchdog (one thread for all guards of the process) shuts the socket down when
-/// nothing has happened in a transaction for longer than the limit.
-class StallGuard {
+/// a peer that is gone; the watchdog shuts the socket down when nothing has happened in a transaction for
+/// longer than the limit.
+class StallGuard final : watchdog::Watched {
   public:
     explicit StallGuard(std::chrono::milliseconds limit);
-    ~StallGuard();
+    ~StallGuard() override;
     StallGuard(const StallGuard&) = delete;
     StallGuard& operator=(const StallGuard&) = delete;
 
-    /// Keeps a duplicate of the descriptor: the library may close its own, and the number may become another
-    /// file's.
-    void watch(int socket);
-    void forget();
+    void watch(int socket) { socket_.watch(socket); }
+    void forget() { socket_.forget(); }
 
     /// A transaction, from its first to its last word.
     class Inside {
@@ -41,17 +39,16 @@ class StallGuard {
     void step() { since_ = std::chrono::steady_clock::now(); }
 
   private:
-    friend class Watchdog;
     using Time = std::chrono::steady_clock::time_point;
     static constexpr Time outside = Time::max();
 
-    void look(Time now);
+    void look(Time now) override;
+    std::chrono::milliseconds limit() const override { return limit_; }
 
-    std::shared_ptr<Watchdog> watchdog_;
+    std::shared_ptr<watchdog::Watchdog> watchdog_;
+    watchdog::WatchedSocket socket_;
     const std::chrono::milliseconds limit_;
     std::atomic<Time> since_ = outside;
-    std::mutex mutex_;  ///< of the descriptor
-    int socket_ = -1;
 };
 
 }  // namespace cartwright::postgres
