@@ -1,5 +1,6 @@
 """Messages that are too large, one or many: parked whole, in bounded memory, and others go through."""
 
+import os
 import re
 import unittest
 from pathlib import Path
@@ -11,13 +12,15 @@ from lib.fleet import CONFIG
 HUGE_BYTES = 100_000_000  # the broker takes up to 128 MiB
 MANY = 9  # parking holds 1 GiB
 MEMORY_BYTES_MAX = 450_000_000
+SANITIZED = "CARTWRIGHT_SANITIZER" in os.environ  # what was freed is then kept aside for a while
 
 
 class SizeTest(BadInputTest):
-    def peak_bytes(self) -> int:
-        """The most memory that the reserver's process ever had."""
+    def assert_bounded(self) -> None:
+        """The reserver's process never had more memory than it may."""
         status = Path(f"/proc/{self.reserver.pid}/status").read_text()
-        return int(re.search(r"^VmHWM:\s+(\d+) kB", status, re.M).group(1)) * 1024
+        if not SANITIZED:
+            self.assertLess(int(re.search(r"^VmHWM:\s+(\d+) kB", status, re.M).group(1)) * 1024, MEMORY_BYTES_MAX)
 
     def with_note(self, order_id: str, size: int) -> bytes:
         return self.event({**self.one_line(order_id), "note": "x" * size})
@@ -26,7 +29,7 @@ class SizeTest(BadInputTest):
         self.send_mixed({"100 MB": Case(raw(self.with_note("o1", HUGE_BYTES)), PARKED, "body_too_large"),
                          "at the limit": Case(raw(self.with_note("o2", 1_000_000)), READY),
                          "beyond": Case(raw(self.with_note("o3", 1_048_576)), PARKED, "body_too_large")})
-        self.assertLess(self.peak_bytes(), MEMORY_BYTES_MAX)
+        self.assert_bounded()
 
     def test_many_of_them_do_not_fill_the_memory(self):
         """The lane's prefetch would let it hold 600 of them at once."""
@@ -43,7 +46,7 @@ class SizeTest(BadInputTest):
         wait_for(lambda: self.environment.depth("parking") == MANY, timeout_s=120, what="all to be parked")
         self.assertEqual(1, self.market.one("SELECT count(*) FROM orders"))
         self.assertTrue(self.reserver.running())
-        self.assertLess(self.peak_bytes(), MEMORY_BYTES_MAX)
+        self.assert_bounded()
 
 
 class LinesTest(BadInputTest):
