@@ -373,5 +373,27 @@ class ManyTest(EndpointTest):
         self.assert_promises(timeout_s=90)
 
 
+class OwnQueueTest(EndpointTest):
+    """A queue of the seller's own that somebody made otherwise than the fleet does."""
+
+    def test_one_of_another_type_holds_its_seller_alone(self):
+        self.market.channel.queue_declare("seller.s1", durable=True)  # a classic one
+        self.addCleanup(self.environment.servers.rabbitmq.management, "DELETE", "/api/queues/%2F/seller.s1")
+        self.rules(s1="own")
+        self.fleet.start_all(WORKERS)
+        self.sell("s1", "A", 100)
+        self.sell("s2", "B", 100)
+        for number in range(10):
+            self.cart(f"o{number}", [("1", "A", 1), ("2", "B", 1)], answered=False)
+        self.market.flush()
+        self.wait_delivered("s2", 10)
+        trouble = "SELECT trouble FROM seller_delivery WHERE seller_id = 's1'"
+        wait_for(lambda: "can't be declared" in (self.market.one(trouble) or ""), what="the router to say what is wrong")
+        self.assertEqual(0, self.delivered("s1")[0])
+        self.market.channel.queue_delete("seller.s1")
+        self.wait_delivered("s1", 10)
+        self.assertEqual(10, self.environment.depth("seller.s1"))
+
+
 if __name__ == "__main__":
     unittest.main()
