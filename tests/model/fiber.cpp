@@ -31,7 +31,7 @@
 #include <sanitizer/tsan_interface.h>
 #endif
 
-#if defined(__x86_64__) && !defined(CARTWRIGHT_ADDRESS_SANITIZER) && !defined(CARTWRIGHT_THREAD_SANITIZER)
+#if defined(__x86_64__) && !defined(CARTWRIGHT_THREAD_SANITIZER)
 #define CARTWRIGHT_QUICK_SWITCH 1
 
 // swapcontext asks the kernel for the signal mask every time: this does not. Saves what a function has to

@@ -28,7 +28,7 @@ def check_format() -> Tally:
     if not files:
         return tally
     with step("clang-format") as current:
-        chunks = [files[begin::_cores()] for begin in range(_cores())]
+        chunks = [files[begin::cores()] for begin in range(cores())]
         with concurrent.futures.ThreadPoolExecutor() as pool:
             outputs = list(pool.map(_complaints, [chunk for chunk in chunks if chunk]))
         if complaints := "".join(outputs):
@@ -79,7 +79,7 @@ def run_unit_programs(unit: list[Path], patterns: list[str], environment: dict[s
     if not unit:
         return total
     with step(f"unit tests in {len(unit)} programs") as current:
-        with concurrent.futures.ThreadPoolExecutor(_cores()) as pool:
+        with concurrent.futures.ThreadPoolExecutor(cores()) as pool:
             def one(program: Path) -> Tally:
                 return run_program(program, patterns, environment, slowness)
             for tally in pool.map(one, unit):
@@ -98,7 +98,7 @@ def run_other_ctests(build: Path, patterns: list[str]) -> Tally:
         report = build / "ctest.xml"
         report.unlink(missing_ok=True)
         only = "^(" + "|".join(re.escape(name) for name in names) + ")$"
-        command = ["/usr/bin/ctest", "--test-dir", str(build), "-R", only, "-j", str(_cores()),
+        command = ["/usr/bin/ctest", "--test-dir", str(build), "-R", only, "-j", str(cores()),
                    "--output-junit", str(report), "--output-on-failure"]
         result = subprocess.run(command, check=False, text=True, stdout=subprocess.PIPE,
                                 stderr=subprocess.STDOUT)
@@ -157,5 +157,6 @@ def _first_lines(text: str, lines_max: int = 30) -> str:
     return "\n".join(lines[:lines_max]) + more
 
 
-def _cores() -> int:
+def cores() -> int:
+    """That this process may use."""
     return len(os.sched_getaffinity(0))

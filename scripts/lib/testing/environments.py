@@ -21,8 +21,8 @@ _YOUNG_S = 60
 
 
 @contextlib.contextmanager
-def test_environment(keep: bool = False) -> Iterator[Servers]:
-    """Starts servers for this process; at the end, unless `keep`, removes them but their logs (in LOGS)."""
+def test_environment(keep: bool = False, name: str = "") -> Iterator[Servers]:
+    """Starts servers for this process; at the end, unless `keep`, removes them but their logs (in LOGS/name)."""
     sweep()
     servers = Servers(REPOSITORY / f".run/test-{os.getpid()}")
     with _owned(servers.run.path):
@@ -34,8 +34,13 @@ def test_environment(keep: bool = False) -> Iterator[Servers]:
                 if keep:
                     (servers.run.path / "kept").touch()
                 else:
-                    _save_logs(servers)
+                    _save_logs(servers, name)
                     servers.destroy()
+
+
+def forget_logs() -> None:
+    """Those of the last run."""
+    shutil.rmtree(LOGS, ignore_errors=True)
 
 
 def sweep() -> None:
@@ -85,7 +90,9 @@ def _owner_lives(path: Path) -> bool:
         return False
 
 
-def _save_logs(servers: Servers) -> None:
-    shutil.rmtree(LOGS, ignore_errors=True)
+def _save_logs(servers: Servers, name: str) -> None:
+    kept = LOGS / (name or "servers")
+    shutil.rmtree(kept, ignore_errors=True)
     with contextlib.suppress(OSError):
-        shutil.move(servers.run.log, LOGS)
+        LOGS.mkdir(exist_ok=True)
+        shutil.move(servers.run.log, kept)

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import os
 from pathlib import Path
-from typing import Sequence
+from typing import Iterator, Sequence
 
 from ..console import paint, say, step
 from ..run_directory import REPOSITORY
 from ..servers import PROGRAMS, Servers
-from . import cpp, environments, python, sanitizers
+from . import cpp, environments, lanes, python, sanitizers
 from .sanitizers import Sanitizer
 from .tally import Tally
 
 _FILE_WITHIN_S = python.FILE_WITHIN_S
+_LANES = 2
 
 
 @dataclasses.dataclass
@@ -68,41 +70,57 @@ def unit(run: Run, tally: Tally, python_too: bool = True) -> None:
 
 
 def integration(run: Run, tally: Tally) -> None:
-    """Against servers of its own."""
+    """Against servers of its own; in two lanes, each with its own, where there is enough to do."""
     programs = [program for program in cpp.programs(run.folder, "integration", run.patterns)
                 if run.wants(program.name, run.programs)]
     files = [path for path in python.find(["tests/integration"], run.patterns)
              if run.wants(path.name, run.files)]
-    if not programs and not files:
+    jobs = [str(path.relative_to(REPOSITORY)) for path in (*programs, *files)]
+    if not jobs:
         return
+    environments.forget_logs()
+    if run.keep or len(jobs) == 1:
+        _one_after_the_other(run, jobs, tally)
+        return
+    for job, result in lanes.run(jobs, min(_LANES, cpp.cores()), lambda number: _lane(run, f"lane-{number}")):
+        tally.add(result)
+        run.reported(job or "integration tests", tally)
+
+
+def _one_after_the_other(run: Run, jobs: list[str], tally: Tally) -> None:
+    with _lane(run, "") as work:
+        for job in jobs:
+            tally.add(work(job))
+            run.reported(job, tally)
+    if run.keep:
+        say(f"the servers go on running in {REPOSITORY}/.run/test-{os.getpid()}; scripts/down --all ends them")
+
+
+@contextlib.contextmanager
+def _lane(run: Run, name: str) -> Iterator[lanes.Work]:
+    """Servers, and what runs a program or a file against them."""
     with contextlib.ExitStack() as stack:
         with step("starting RabbitMQ, PostgreSQL, MariaDB"):
-            servers = stack.enter_context(environments.test_environment(run.keep))
-        _integration_tests(run, servers, programs, files, tally)
-    if run.keep:
-        say(f"the servers go on running in {servers.run.path}; scripts/down --all ends them")
+            servers = stack.enter_context(environments.test_environment(run.keep, name))
+        with step("schema and topology"):
+            environments.prepare(servers, run.preset)
+        roles = {f"{program.upper()}_POSTGRES_URL": servers.postgres.url(program) for program in PROGRAMS}
+        environment = {**servers.urls, **roles, "CARTWRIGHT_RUN_DIR": str(servers.run.path),
+                       "CARTWRIGHT_PRESET": run.preset, **run.environment()}
+        yield lambda job: _integration_test(run, servers, REPOSITORY / job, environment)
 
 
-def _integration_tests(run: Run, servers: Servers, programs: list[Path], files: list[Path],
-                       tally: Tally) -> None:
-    with step("schema and topology"):
-        environments.prepare(servers, run.preset)
-    roles = {f"{program.upper()}_POSTGRES_URL": servers.postgres.url(program) for program in PROGRAMS}
-    environment = {**servers.urls, **roles, "CARTWRIGHT_RUN_DIR": str(servers.run.path),
-                   "CARTWRIGHT_PRESET": run.preset, **run.environment()}
-    for program in programs:
-        with step(program.name) as current:
-            result = cpp.run_program(program, run.patterns, environment, run.slowness)
-            current.remark = result.remark()
-        tally.add(result)
-        environments.tidy(servers)
-        run.reported(program.name, tally)
-    for path in files:
-        shown = str(path.relative_to(REPOSITORY))
-        tally.add(_python_file(run, path, environment))
+def _integration_test(run: Run, servers: Servers, path: Path, environment: dict[str, str]) -> Tally:
+    if path.suffix == ".py":
+        tally = _python_file(run, path, environment)
         if left := environments.tidy(servers):
-            tally.fail(shown, f"left workers running: {', '.join(left)}")
-        run.reported(shown, tally)
+            tally.fail(str(path.relative_to(REPOSITORY)), f"left workers running: {', '.join(left)}")
+        return tally
+    with step(path.name) as current:
+        tally = cpp.run_program(path, run.patterns, environment, run.slowness)
+        current.remark = tally.remark()
+    environments.tidy(servers)
+    return tally
 
 
 def _python_file(run: Run, path: Path, environment: dict[str, str]) -> Tally:
