@@ -1,8 +1,10 @@
 """Cancellations that come before their cart, with it, after it, twice under two ids, and for some units only."""
 
+import re
 import unittest
 
 from environment import wait_for
+from lib.fleet import CONFIG
 from market import MarketTest
 
 
@@ -116,6 +118,47 @@ class WrongOrderTest(MarketTest):
         self.fleet.start_all({"splitter": 1, "router": 1})
         self.assert_promises()
         self.assertEqual(["order", "cancellation"], [one.kind for one in self.market.evidence.arrivals])
+
+
+class FullLadderTest(MarketTest):
+    """Far more has to wait than a rung of the ladder holds."""
+
+    ROOM, ORDERS = 2, 20
+    workers = {}
+
+    def setUp(self):
+        super().setUp()
+        config = self.environment.servers.run.path / "short-ladder.yaml"
+        text = re.sub("ladder_ms: .*", f"ladder_ms: [200, 400]\n  rung_messages_max: {self.ROOM}", CONFIG.read_text())
+        text = re.sub("ladder_attempts_max: .*", "ladder_attempts_max: 1000", text)
+        config.write_text(text)
+        self.environment.cartwright("topology", "--config", str(config), "apply")
+        self.addCleanup(self.environment.cartwright, "topology", "apply", "--prune")
+        self.addCleanup(self.fleet.stop)
+        self.fleet.config = config
+
+    def test_what_finds_no_room_waits_before_it_and_loses_nothing(self):
+        self.fleet.start("reserver")
+        self.sell("s1", "A", 100)
+        for number in range(self.ORDERS):
+            self.assertEqual("ready", self.outcome(self.cart(f"o{number}", [("1", "A", 3)])))
+            self.assertEqual("ready", self.outcome(self.cancel(f"o{number}", {"1": 1})))
+        wait_for(lambda: self.environment.depth("splitter.orders") == 2 * self.ORDERS, what="the announcements")
+        announced = [self.market.channel.basic_get("splitter.orders", auto_ack=True) for _ in range(2 * self.ORDERS)]
+        self.fleet.start_all({"splitter": 1, "router": 1})
+        self.put_back("order.cancelled", announced)
+        wait_for(lambda: self.fleet.metrics("splitter").total("cartwright_nacked_total") > 0,
+                 what="a rung to refuse")
+        self.put_back("order.ready", announced)
+        self.assert_promises()
+        self.assertEqual({f"o{number}": ["order", "cancellation"] for number in range(self.ORDERS)},
+                         {f"o{number}": [one.kind for one in self.market.evidence.arrivals if one.order_id == f"o{number}"]
+                          for number in range(self.ORDERS)})
+
+    def put_back(self, routing_key: str, announced: list) -> None:
+        for method, properties, body in announced:
+            if method.routing_key == routing_key:
+                self.market.channel.basic_publish("orders", routing_key, body, properties)
 
 
 if __name__ == "__main__":
