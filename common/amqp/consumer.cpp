@@ -26,7 +26,7 @@ constexpr milliseconds farewell_time{2'000};
 constexpr milliseconds gauges_interval{1'000};
 /// A quorum queue's side of the channel holds back the acks of a burst until its first ones are applied, and
 /// forgets them when the channel closes: what was acknowledged just then would come again.
-constexpr milliseconds settle_time{500};
+constexpr milliseconds settle_time{200};
 
 }  // namespace
 

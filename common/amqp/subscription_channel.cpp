@@ -43,6 +43,7 @@ void SubscriptionChannel::connection_opened() {
     reopen_at_.reset();
     ++generation_;
     narrow_ = true;
+    to_widen_ = false;
     state_ = State::opening;
     trouble_ = "subscribing";
     commands_.open(number_);
@@ -92,14 +93,31 @@ void SubscriptionChannel::begin_consuming() {
 void SubscriptionChannel::consumer_started(const std::string& tag) {
     if (state_ != State::subscribing || tag != tag_) return;
     state_ = State::consuming;
+    replacing_ = false;
     trouble_.clear();
     backoff_.reset();
+    if (stopping_) {
+        commands_.cancel(number_, tag_);
+    } else if (to_widen_) {
+        widen();
+    }
+}
+
+/// A broker that is told to cancel a consumer before it has said that it runs may close the connection
+/// (RabbitMQ 3.10 does, with 541): nothing is cancelled before.
+void SubscriptionChannel::widen_when_possible() {
+    if (!narrow_ || prefetch_ == 1 || stopping_) return;
+    if (state_ == State::consuming) widen();
+    if (state_ == State::subscribing && narrow_) to_widen_ = true;
 }
 
 /// The running consumer keeps its prefetch whatever basic.qos says, so it is replaced. What it was sent stays
 /// valid: tags belong to the channel.
 void SubscriptionChannel::widen() {
     narrow_ = false;
+    to_widen_ = false;
+    replacing_ = true;
+    state_ = State::subscribing;
     commands_.cancel(number_, tag_);
     commands_.set_prefetch(number_, prefetch());
     tag_ = fmt::format("{}.{}.{}", index_, generation_, ++consumers_);
@@ -115,13 +133,8 @@ bool SubscriptionChannel::delivered(Delivery& delivery, TimePoint now) {
     if (broadcast()) return true;
     outstanding_.emplace(delivery.token.tag, Outstanding{now, delivery.body.size()});
     outstanding_bytes_ += delivery.body.size();
-    if (delivery.delivery_count <= innocent_delivery_count && may_widen()) widen();
+    if (delivery.delivery_count <= innocent_delivery_count) widen_when_possible();
     return true;
-}
-
-bool SubscriptionChannel::may_widen() const {
-    const bool consumer_runs = state_ == State::consuming || state_ == State::subscribing;
-    return narrow_ && prefetch_ > 1 && consumer_runs && !stopping_;
 }
 
 void SubscriptionChannel::acknowledge(std::span<const AckToken> tokens) {
@@ -150,7 +163,7 @@ void SubscriptionChannel::acknowledge(std::span<const AckToken> tokens) {
     for (; next != tags.end(); ++next) commands_.acknowledge(number_, *next);
     statistics_.acked += tags.size();
     // Whoever acknowledges has outlived it.
-    if (may_widen()) widen();
+    widen_when_possible();
 }
 
 void SubscriptionChannel::stop() {
@@ -158,7 +171,8 @@ void SubscriptionChannel::stop() {
     stopping_ = true;
     reopen_at_.reset();
     trouble_ = "stopped";
-    if (state_ == State::consuming || state_ == State::subscribing) commands_.cancel(number_, tag_);
+    replacing_ = false;
+    if (state_ == State::consuming) commands_.cancel(number_, tag_);
 }
 
 void SubscriptionChannel::consumer_cancelled(const std::string& tag) {
@@ -209,6 +223,7 @@ void SubscriptionChannel::connection_lost() {
 /// From here on the broker gives what was outstanding to somebody else.
 void SubscriptionChannel::lost(const std::string& why) {
     trouble_ = why;
+    replacing_ = false;
     outstanding_.clear();
     outstanding_bytes_ = 0;
     ++generation_;

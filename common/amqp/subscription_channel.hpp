@@ -57,7 +57,7 @@ class SubscriptionChannel {
     bool stopped() const { return stopping_ && (state_ == State::closed || state_ == State::idle); }
 
     bool has_channel() const { return state_ != State::closed; }
-    bool consuming() const { return state_ == State::consuming; }
+    bool consuming() const { return state_ == State::consuming || replacing_; }
     /// Why not, for people; empty when consuming.
     const std::string& trouble() const { return trouble_; }
     std::size_t unacknowledged() const { return outstanding_.size(); }
@@ -81,7 +81,7 @@ class SubscriptionChannel {
 
     bool broadcast() const { return !subscription_.broadcast_exchange.empty(); }
     void begin_consuming();
-    bool may_widen() const;
+    void widen_when_possible();
     void widen();
     void lost(const std::string& why);
     std::uint16_t prefetch() const { return narrow_ ? std::uint16_t{1} : prefetch_; }
@@ -99,6 +99,8 @@ class SubscriptionChannel {
     std::uint64_t consumers_ = 0;  ///< consumers begun so far; the last one's number is in its tag
     std::string tag_;
     bool narrow_ = true;
+    bool to_widen_ = false;   ///< when the consumer has begun
+    bool replacing_ = false;  ///< a consumer that runs, by a wider one
     bool stopping_ = false;
     struct Outstanding {
         TimePoint since;

@@ -19,7 +19,7 @@ examples:
   scripts/test -k cancel            tests whose name (or file) contains `cancel`
   scripts/test --integration --keep leaves the servers running; scripts/down --all ends them
   scripts/test --preset asan        the tests under AddressSanitizer and UndefinedBehaviorSanitizer
-  scripts/test --all                every part below, from nothing within an hour on two cores
+  scripts/test --all                every part below, from nothing within an hour on two cores: what CI runs
   scripts/test --only fuzz,tidy     some parts of it
   scripts/test --only fuzz -k rules --fuzz-seconds 300
   scripts/test --nightly            every part, hours of it

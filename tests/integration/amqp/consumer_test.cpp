@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <thread>
 
 #include "common/amqp/publisher.hpp"
 #include "tests/integration/amqp/broker.hpp"
@@ -196,6 +197,24 @@ TEST_CASE("after stop_intake nothing arrives, and acks still work") {
     CHECK(received.count() == 3);
     consumer.close();
     CHECK(broker.take_all(queue) == std::vector<std::string>{"m3", "later"});
+}
+
+TEST_CASE("whoever stops at the first delivery keeps the connection, and its ack counts") {
+    Broker broker;
+    const auto queue = broker.quorum_queue();
+    for (int round = 0; round < 12; ++round) {
+        broker.publish(queue, {"first"});
+        Received received;
+        Consumer consumer(settings(), {received.subscription(queue, 100)});
+        consumer.start();
+        while (received.count() == 0) std::this_thread::yield();
+        consumer.stop_intake(seconds(20));
+        consumer.acknowledge(received.tokens());
+        CHECK(eventually([&] { return consumer.statistics().acked == 1; }));
+        consumer.close();
+        REQUIRE(consumer.statistics().reconnects == 0);
+    }
+    CHECK(broker.take_all(queue).empty());
 }
 
 TEST_CASE("a queue that comes later, and one that goes and comes back") {
