@@ -134,6 +134,7 @@ class FullLadderTest(MarketTest):
         config.write_text(text)
         self.environment.cartwright("topology", "--config", str(config), "apply")
         self.addCleanup(self.environment.cartwright, "topology", "apply", "--prune")
+        self.addCleanup(setattr, self.fleet, "config", self.fleet.config)
         self.addCleanup(self.fleet.stop)
         self.fleet.config = config
 
