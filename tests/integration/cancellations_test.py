@@ -123,7 +123,7 @@ class WrongOrderTest(MarketTest):
 class FullLadderTest(MarketTest):
     """Far more has to wait than a rung of the ladder holds."""
 
-    ROOM, ORDERS = 2, 20
+    ROOM, ORDERS = 40, 150  # the retry queue has room for all of them, as ever
     workers = {}
 
     def setUp(self):
@@ -140,7 +140,7 @@ class FullLadderTest(MarketTest):
 
     def test_what_finds_no_room_waits_before_it_and_loses_nothing(self):
         self.fleet.start("reserver")
-        self.sell("s1", "A", 100)
+        self.sell("s1", "A", 3 * self.ORDERS)
         for number in range(self.ORDERS):
             self.assertEqual("ready", self.outcome(self.cart(f"o{number}", [("1", "A", 3)])))
             self.assertEqual("ready", self.outcome(self.cancel(f"o{number}", {"1": 1})))
