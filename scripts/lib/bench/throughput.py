@@ -1,0 +1,95 @@
+"""Carts/s with the carts waiting when the fleet starts, CPU a cart and memory."""
+
+from __future__ import annotations
+
+import dataclasses
+import statistics
+import tempfile
+import time
+from pathlib import Path
+from typing import Mapping
+
+from . import verify
+from .market import Market
+from .rig import Rig, Usage
+
+
+@dataclasses.dataclass(frozen=True)
+class Shape:
+    """What is special about a run."""
+
+    market: Market = Market()
+    repeats: float = 0.0    # share of carts that come twice
+    cancelled: float = 0.0  # share of orders that are cancelled when their first seller hears of them
+    replicas: Mapping[str, int] | None = None
+    config: Path | None = None
+
+
+@dataclasses.dataclass
+class Run:
+    """One run. Rates are taken from the first to the last message to a seller."""
+
+    carts: int
+    messages: int
+    carts_per_s: float
+    carts_per_s_with_start: float
+    cpu_ms_per_cart: dict[str, float]
+    resident_mb: dict[str, float]
+    violations: list[str]
+
+
+def to_queues(rig: Rig, carts: int, shape: Shape = Shape()) -> Run:
+    """Until the last message stands in the sellers' queues; nobody consumes them meanwhile."""
+    rig.restock(shape.market)
+    sent = rig.load("send", *rig.carts(shape.market, "--carts", str(carts), "--repeats", str(shape.repeats)))
+    with rig.fleet(shape.replicas, shape.config, wait=False) as fleet:
+        before, begun_at = rig.usage(fleet), time.monotonic()
+        first_at, first = rig.until_depth(lambda depth: depth > 0)
+        last_at, _ = rig.until_depth(lambda depth: depth >= sent["messages"])
+        after = rig.usage(fleet)
+    rate = carts * (1 - first / sent["messages"]) / (last_at - first_at)
+    with tempfile.TemporaryDirectory() as folder:
+        record = Path(folder) / "record"
+        rig.load("hear", "--amqp", rig.amqp_url, "--expect", str(sent["messages"]), "--patience", "5", "--record", str(record))
+        return _run(rig, sent, shape, record, rate, carts / (last_at - begun_at), (before, after))
+
+
+def to_sellers(rig: Rig, carts: int, shape: Shape = Shape()) -> Run:
+    """Until the sellers' consumer has taken the last message."""
+    rig.restock(shape.market)
+    sent = rig.load("send", *rig.carts(shape.market, "--carts", str(carts), "--repeats", str(shape.repeats)))
+    with tempfile.TemporaryDirectory() as folder:
+        record = Path(folder) / "record"
+        hearing = rig.begin_load("hear", "--amqp", rig.amqp_url, "--expect", str(sent["messages"]), "--cancel",
+                                 str(shape.cancelled), "--record", str(record))
+        hearing.wait_listening()
+        with rig.fleet(shape.replicas, shape.config, wait=False) as fleet:
+            before, begun_at = rig.usage(fleet), time.monotonic()
+            heard = hearing.result()
+            took = time.monotonic() - begun_at
+            after = rig.usage(fleet)
+        return _run(rig, sent, shape, record, carts / heard["seconds"], carts / took, (before, after))
+
+
+def _run(rig: Rig, sent: dict, shape: Shape, record: Path, rate: float, rate_with_start: float,
+         usage: tuple[Usage, Usage]) -> Run:
+    bad = verify.orders(rig, rig.run, sent["carts"], sent["lines"]) + verify.databases(rig)
+    bad += verify.messages(rig, rig.run, record, shape.market.elsewhere)
+    rig.violations += bad
+    before, after = usage
+    cpu = {name: 1000 * seconds / sent["carts"] for name, seconds in after.since(before).items()}
+    return Run(sent["carts"], sent["messages"], rate, rate_with_start, cpu,
+               {name: used / 1e6 for name, used in after.resident_bytes.items()}, bad)
+
+
+def summary(runs: list[Run]) -> dict:
+    """Medians, and the rates one by one."""
+    return {"carts_per_s": statistics.median(run.carts_per_s for run in runs),
+            "carts_per_s_with_start": statistics.median(run.carts_per_s_with_start for run in runs),
+            "runs": [round(run.carts_per_s) for run in runs],
+            "cpu_ms_per_cart": median_of([run.cpu_ms_per_cart for run in runs]),
+            "resident_mb": median_of([run.resident_mb for run in runs])}
+
+
+def median_of(rows: list[dict[str, float]]) -> dict[str, float]:
+    return {name: statistics.median(row[name] for row in rows) for name in rows[0]}

@@ -1,0 +1,232 @@
+// The load of scripts/bench: `load send|hear|latency|broker|sql`. Each prints one line of JSON.
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <atomic>
+#include <csignal>
+#include <cstdio>
+#include <exception>
+#include <map>
+#include <mutex>
+#include <thread>
+
+#include "common/amqp/publisher.hpp"
+#include "tests/load/ceilings.hpp"
+#include "tests/load/connection.hpp"
+#include "tests/load/latency.hpp"
+#include "tests/load/listener.hpp"
+#include "tests/load/sender.hpp"
+
+namespace cartwright::load {
+namespace {
+
+using std::chrono::duration;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+struct Options {
+    Sending sending;
+    Listening listening;
+    std::string postgres_url;
+    std::uint64_t expected = 0;
+    double cancelled = 0;
+    int seconds = 20, warm_up_s = 3, patience_s = 30;
+    std::size_t cart_bytes = 700, answer_bytes = 1'000, message_bytes = 900;
+};
+
+volatile std::sig_atomic_t interrupted = 0;
+
+void add_mix(CLI::App& command, Mix& mix) {
+    command.add_option("--skus", mix.skus);
+    command.add_option("--sellers", mix.sellers);
+    command.add_option("--zipf", mix.zipf_exponent, "exponent of Zipf's law");
+    command.add_flag("--hot", mix.hot, "SKU 0 is in every cart");
+    command.add_option("--sold-out", mix.sold_out, "so many of the most wanted SKUs are not there");
+    command.add_option("--four-sellers", mix.four_sellers, "share of carts of four sellers");
+    command.add_option("--elsewhere", mix.elsewhere, "the first so many sellers are not on shared queues");
+    command.add_option("--seed", mix.seed);
+    command.add_option("--run", mix.run, "part of every order id");
+}
+
+void add_sending(CLI::App& command, Options& options) {
+    add_mix(command, options.sending.mix);
+    command.add_option("--amqp", options.sending.amqp_url, "the broker")->required();
+    command.add_option("--rate", options.sending.rate, "carts/s; 0: as fast as it goes");
+    command.add_option("--unconfirmed-max", options.sending.unconfirmed_max);
+}
+
+void add_listening(CLI::App& command, Options& options) {
+    command.add_option("--queues", options.listening.queues, "shared queues of the sellers");
+    command.add_option("--record", options.listening.record_file, "what came is written to this file");
+}
+
+void send_carts(const Options& options) {
+    const auto sent = send(options.sending, [](std::uint64_t, Clock::time_point) {});
+    fmt::print(R"({{"carts":{},"messages":{},"lines":{},"nacked":{},"seconds":{:.3f},"late_ms_max":{:.1f}}})"
+               "\n",
+               sent.carts, sent.messages, sent.lines, sent.nacked, sent.seconds, sent.late_ms_max);
+}
+
+/// Cancels a share of the orders, each when its first message arrives.
+class Canceller {
+  public:
+    Canceller(const std::string& url, double share)
+        : share_(share), publisher_(connection_to(url, "cancellations"), {}) {
+        if (share_ > 0) publisher_.start();
+    }
+    ~Canceller() {
+        if (share_ > 0) publisher_.close();
+    }
+    Canceller(const Canceller&) = delete;
+    Canceller& operator=(const Canceller&) = delete;
+
+    void heard(const amqp::Delivery& message) {
+        if (share_ <= 0) return;
+        const std::lock_guard lock(mutex_);
+        const std::string order_id(order_id_in(message.body));
+        const bool is_order = message.type == "cartwright.seller.order.v1";
+        if (const auto found = cancelled_.find(order_id); found != cancelled_.end()) {
+            found->second += is_order ? 1 : -1;
+            return;
+        }
+        if (!is_order || static_cast<double>(std::hash<std::string>{}(order_id) % 1'000) >= share_ * 1'000)
+            return;
+        cancelled_.emplace(order_id, 1);
+        amqp::Outgoing cancellation;
+        cancellation.exchange = "movements";
+        cancellation.routing_key = "order.cancellation";
+        cancellation.type = "cartwright.order.cancellation.v1";
+        cancellation.message_id = order_id + "/cancellation";
+        cancellation.body = fmt::format(
+            R"({{"specversion":"1.0","id":"{0}/cancellation","source":"urn:cartwright:load",)"
+            R"("type":"cartwright.order.cancellation.v1","data":{{"order_id":"{0}","reason":"no longer wanted"}}}})",
+            order_id);
+        publisher_.publish({std::move(cancellation)}, [] {});
+    }
+
+    std::size_t count() {
+        const std::lock_guard lock(mutex_);
+        return cancelled_.size();
+    }
+    /// Messages to sellers that are still to come.
+    std::int64_t outstanding() {
+        const std::lock_guard lock(mutex_);
+        std::int64_t sum = 0;
+        for (const auto& entry : cancelled_) sum += entry.second;
+        return sum;
+    }
+
+  private:
+    double share_;
+    amqp::Publisher publisher_;
+    std::mutex mutex_;
+    std::map<std::string, std::int64_t> cancelled_;
+};
+
+void hear(const Options& options) {
+    std::signal(SIGTERM, [](int) { interrupted = 1; });
+    Canceller canceller(options.listening.amqp_url, options.cancelled);
+    std::atomic<std::uint64_t> orders = 0;
+    Listener listener(options.listening, [&](const Heard& heard) {
+        if (heard.message.type == "cartwright.seller.order.v1") ++orders;
+        canceller.heard(heard.message);
+    });
+    listener.start();
+    fmt::print(stderr, "listening\n");
+    auto changed_at = Clock::now();
+    std::uint64_t seen = 0;
+    while (interrupted == 0 && (orders < options.expected || canceller.outstanding() > 0)) {
+        std::this_thread::sleep_for(milliseconds(5));
+        listener.acknowledge();
+        if (listener.count() != seen) changed_at = Clock::now();
+        seen = listener.count();
+        if (Clock::now() - changed_at > seconds(options.patience_s)) break;
+    }
+    const auto took = duration<double>(listener.last_at() - listener.first_at()).count();
+    const auto count = listener.count();
+    listener.close();
+    fmt::print(R"({{"messages":{},"seconds":{:.3f},"cancelled":{}}})"
+               "\n",
+               count, took, canceller.count());
+}
+
+void latency(Options& options) {
+    options.listening.amqp_url = options.sending.amqp_url;
+    options.sending.carts =
+        static_cast<std::uint64_t>(options.sending.rate * (options.seconds + options.warm_up_s));
+    const auto result = measure_latency(options.sending, options.listening, seconds(options.warm_up_s),
+                                        seconds(options.patience_s));
+    fmt::print(R"({{"p50_ms":{:.2f},"p99_ms":{:.2f},"p999_ms":{:.2f},"max_ms":{:.2f},"late_ms_max":{:.2f},)"
+               R"("messages":{},"missing":{}}})"
+               "\n",
+               result.p50_ms, result.p99_ms, result.p999_ms, result.max_ms, result.late_ms_max,
+               result.messages, result.missing);
+}
+
+void add_commands(CLI::App& app, Options& options) {
+    auto& sending = *app.add_subcommand("send", "publishes carts");
+    add_sending(sending, options);
+    sending.add_option("--carts", options.sending.carts)->required();
+    sending.add_option("--repeats", options.sending.repeats, "share of carts that are sent twice");
+    sending.callback([&] { send_carts(options); });
+
+    auto& hearing = *app.add_subcommand("hear", "consumes what sellers get, until all has come");
+    add_listening(hearing, options);
+    hearing.add_option("--amqp", options.listening.amqp_url, "the broker")->required();
+    hearing.add_option("--expect", options.expected, "messages of orders to wait for")->required();
+    hearing.add_option("--cancel", options.cancelled,
+                       "share of orders that are cancelled when they are heard of");
+    hearing.add_option("--patience", options.patience_s, "seconds without a message that end it");
+    hearing.callback([&] { hear(options); });
+
+    auto& timing =
+        *app.add_subcommand("latency", "publishes carts at a rate and times the sellers' messages");
+    add_sending(timing, options);
+    add_listening(timing, options);
+    timing.add_option("--seconds", options.seconds);
+    timing.add_option("--warm-up", options.warm_up_s, "seconds at the beginning that do not count");
+    timing.add_option("--patience", options.patience_s, "seconds to wait for the last");
+    timing.callback([&] { latency(options); });
+
+    auto& broker = *app.add_subcommand("broker", "the barest exchange with the broker");
+    broker.add_option("--amqp", options.sending.amqp_url, "with the queues load.in and load.out")->required();
+    broker.add_option("--carts", options.sending.carts)->required();
+    broker.add_option("--cart-bytes", options.cart_bytes);
+    broker.add_option("--message-bytes", options.message_bytes);
+    broker.callback([&] {
+        fmt::print("{{\"carts_per_s\":{:.1f}}}\n",
+                   broker_ceiling(options.sending.amqp_url, options.sending.carts, options.cart_bytes,
+                                  options.message_bytes));
+    });
+
+    auto& sql = *app.add_subcommand("sql", "the fleet's statements on one connection");
+    add_mix(sql, options.sending.mix);
+    sql.add_option("--postgres", options.postgres_url, "with the fleet's schema, as its owner")->required();
+    sql.add_option("--carts", options.sending.carts)->required();
+    sql.add_option("--answer-bytes", options.answer_bytes);
+    sql.add_option("--message-bytes", options.message_bytes);
+    sql.callback([&] {
+        fmt::print("{{\"carts_per_s\":{:.1f}}}\n",
+                   sql_ceiling(options.postgres_url, options.sending.mix, options.sending.carts,
+                               options.answer_bytes, options.message_bytes));
+    });
+}
+
+}  // namespace
+}  // namespace cartwright::load
+
+int main(int argc, char** argv) {
+    CLI::App app{"The load of scripts/bench.", "load"};
+    app.require_subcommand(1);
+    cartwright::load::Options options;
+    cartwright::load::add_commands(app, options);
+    try {
+        app.parse(argc, argv);
+        return 0;
+    } catch (const CLI::ParseError& error) {
+        return app.exit(error);
+    } catch (const std::exception& error) {
+        fmt::print(stderr, "load: {}\n", error.what());
+        return 1;
+    }
+}
