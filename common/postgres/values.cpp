@@ -1,7 +1,40 @@
 // How values are written into statements and rows.
+#include <array>
+#include <initializer_list>
+#include <utility>
+
 #include "common/postgres/session.hpp"
 
 namespace cartwright::postgres {
+namespace {
+
+/// What each byte is written as behind a backslash; 0 where it stands for itself.
+using Escapes = std::array<char, 256>;
+
+constexpr Escapes escapes_of(std::initializer_list<std::pair<unsigned char, char>> list) {
+    Escapes escapes{};
+    for (const auto& [byte, letter] : list) escapes[byte] = letter;
+    return escapes;
+}
+
+constexpr Escapes in_arrays = escapes_of({{'"', '"'}, {'\\', '\\'}});
+constexpr Escapes in_rows = escapes_of({{'\\', '\\'}, {'\t', 't'}, {'\n', 'n'}, {'\r', 'r'}});
+
+/// In runs of what stands for itself, which is most of it.
+void append_escaped(std::string& to, std::string_view text, const Escapes& escapes) {
+    std::size_t begin = 0;
+    for (std::size_t at = 0; at < text.size(); ++at) {
+        const char letter = escapes[static_cast<unsigned char>(text[at])];
+        if (letter == 0) continue;
+        to.append(text, begin, at - begin);
+        to += '\\';
+        to += letter;
+        begin = at + 1;
+    }
+    to.append(text, begin);
+}
+
+}  // namespace
 
 void Array::separate() {
     if (size_++ > 0) text_ += ',';
@@ -10,10 +43,7 @@ void Array::separate() {
 Array& Array::add(std::string_view text) {
     separate();
     text_ += '"';
-    for (const char c : text) {
-        if (c == '"' || c == '\\') text_ += '\\';
-        text_ += c;
-    }
+    append_escaped(text_, text, in_arrays);
     text_ += '"';
     return *this;
 }
@@ -37,24 +67,7 @@ void NewRows::separate() {
 
 NewRows& NewRows::add(std::string_view text) {
     separate();
-    for (const char c : text) {
-        switch (c) {
-            case '\\':
-                text_ += "\\\\";
-                break;
-            case '\t':
-                text_ += "\\t";
-                break;
-            case '\n':
-                text_ += "\\n";
-                break;
-            case '\r':
-                text_ += "\\r";
-                break;
-            default:
-                text_ += c;
-        }
-    }
+    append_escaped(text_, text, in_rows);
     return *this;
 }
 

@@ -450,7 +450,9 @@ void Lane::deliver(amqp::Delivery&& delivery) {
     hand->delivery = std::move(delivery);
     const std::lock_guard lock(state_->mutex);
     state_->waiting.push_back({std::move(hand), std::nullopt});
-    state_->changed.notify_all();
+    // Who waits for room is woken by that: a wake-up for each delivery would cost more than its delivery.
+    const bool awaited = state_->waiting.size() == 1 && state_->in_flight < state_->in_flight_max();
+    if (awaited) state_->changed.notify_all();
 }
 
 void Lane::forget(std::size_t subscription) {

@@ -97,10 +97,11 @@ class Canceller {
         cancellation.routing_key = "order.cancellation";
         cancellation.type = "cartwright.order.cancellation.v1";
         cancellation.message_id = order_id + "/cancellation";
-        cancellation.body = fmt::format(
-            R"({{"specversion":"1.0","id":"{0}/cancellation","source":"urn:cartwright:load",)"
-            R"("type":"cartwright.order.cancellation.v1","data":{{"order_id":"{0}","reason":"no longer wanted"}}}})",
-            order_id);
+        cancellation.body =
+            fmt::format(R"({{"specversion":"1.0","id":"{0}/cancellation","source":"urn:cartwright:load",)"
+                        R"("type":"cartwright.order.cancellation.v1","data":{{"order_id":"{0}",)"
+                        R"("reason":"no longer wanted"}}}})",
+                        order_id);
         publisher_.publish({std::move(cancellation)}, [] {});
     }
 

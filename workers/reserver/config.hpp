@@ -13,7 +13,7 @@
 namespace cartwright::reserver {
 
 struct Config {
-    worker::LaneConfig carts{600, 200};
+    worker::LaneConfig carts{1'500, 500};
     worker::LaneConfig movements{600, 200};
     std::size_t lines_max = 500;
     std::int64_t quantity_max = 100'000;
@@ -22,8 +22,8 @@ struct Config {
     stock::FillOrder fill_order = stock::FillOrder::oldest_first;
     std::size_t fill_orders_max = 50;
     std::size_t shortfall_orders_max = 100;
-    std::size_t events_per_message_max = 200;
-    std::size_t bytes_per_message_max = 262'144;
+    std::size_t events_per_message_max = 500;
+    std::size_t bytes_per_message_max = 786'432;
     bool public_events = false;
 
     void describe(config::Binder& binder) {

@@ -8,9 +8,9 @@
 namespace cartwright::splitter {
 
 struct Config {
-    worker::LaneConfig orders{32, 400};
-    std::size_t events_per_message_max = 200;
-    std::size_t bytes_per_message_max = 262'144;
+    worker::LaneConfig orders{16, 1'000};
+    std::size_t events_per_message_max = 500;
+    std::size_t bytes_per_message_max = 786'432;
 
     void describe(config::Binder& binder) {
         binder.section("orders", orders, "The lane of orders and cancellations.");
