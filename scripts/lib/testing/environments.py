@@ -72,9 +72,12 @@ def tidy(servers: Servers) -> list[str]:
 
 @contextlib.contextmanager
 def _owned(path: Path) -> Iterator[None]:
+    """The owner's file is locked before it has its name: who finds it free knows that its owner has ended."""
     path.mkdir(parents=True, exist_ok=True)
-    with open(path / "owner", "w", encoding="ascii") as file:
+    unnamed = path / f".owner-{os.getpid()}"
+    with open(unnamed, "w", encoding="ascii") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
+        unnamed.rename(path / "owner")
         yield
 
 
