@@ -37,7 +37,7 @@ def run(jobs: list[str], lanes: int, lane: Callable[[int], ContextManager[Work]]
     waiting = fork.SimpleQueue()
     for job in [*jobs, *[""] * lanes]:
         waiting.put(job)
-    pipes, processes = [], []
+    pipes, processes, all_ended = [], [], False
     try:
         for number in range(1, lanes + 1):
             ours, theirs = fork.Pipe(duplex=False)
@@ -53,13 +53,13 @@ def run(jobs: list[str], lanes: int, lane: Callable[[int], ContextManager[Work]]
             left.discard(done.job)
             if done.job or done.tally.failed:
                 yield done.job, done.tally
+        all_ended = True
         for job in sorted(left):
             yield job, _failed(job, "was not run: see what ended the lanes")
     finally:
         for process in processes:
-            if process.is_alive():
+            if not all_ended and process.is_alive():
                 process.terminate()
-        for process in processes:
             process.join()
 
 
