@@ -43,7 +43,7 @@ def main() -> int:
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="cartwright-bench-", dir="/var/tmp")))
         folder.chmod(0o755)
-        peer = stack.enter_context(Peer(options.beside, run_directory.default_path() / "bench/peer")) if options.beside else None
+        peer = stack.enter_context(Peer(options.beside, _scratch())) if options.beside else None
         servers = stack.enter_context(Servers(folder / "run"))
         plan = Plan(options.preset, options.carts, options.reps, options.seconds, options.quick,
                     run_directory.default_path() / "bench", peer)
@@ -56,6 +56,11 @@ def main() -> int:
         Path(options.json).write_text(json.dumps(result, indent=2) + "\n")
         say(f"  {options.json} has the figures")
     return 0 if not result["violations"] else 1
+
+
+def _scratch() -> Path:
+    """Where the comparator keeps its servers' files: every account has to be able to enter it."""
+    return Path(os.environ.get("PEERS_TMP") or Path(tempfile.gettempdir()) / "cartwright-peer")
 
 
 def _measure(session: Session, options: argparse.Namespace) -> None:
