@@ -76,8 +76,8 @@ Rows Transaction::run(const Statement& statement, const std::vector<Parameter>& 
 }
 
 void Transaction::append(const Target& target, const NewRows& rows) {
-    if (rows.size() == 0) return;
     refuse_zero_bytes(rows.str());
+    if (rows.size() == 0) return;
     const std::array<std::string, 1> columns{target.columns};
     data_.guard.step();
 // The library's newer class of the kind takes rows as tuples only, and turns each into a stream of its own.
@@ -85,7 +85,7 @@ void Transaction::append(const Target& target, const NewRows& rows) {
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations"
     pqxx::tablewriter writer(data_.work, target.table, columns.begin(), columns.end());
 #pragma GCC diagnostic pop
-    writer.write_raw_line(rows.str().substr(0, rows.str().size() - 1));
+    writer.write_raw_line(rows.str());
     writer.complete();
     data_.guard.step();
 }

@@ -68,14 +68,14 @@ class NewRows {
     /// After the last field of a row.
     void end_row();
     std::size_t size() const { return size_; }
-    /// Every row with a line feed behind it.
-    const std::string& str() const { return text_; }
+    /// A row a line. All rows have been ended.
+    const std::string& str() const;
 
   private:
     void separate();
     std::string text_;
     std::size_t size_ = 0;
-    bool row_is_empty_ = true;
+    bool in_row_ = false;
 };
 
 /// A parameter: text, or null.

@@ -3,6 +3,7 @@
 #include <initializer_list>
 #include <utility>
 
+#include "common/outcome/trouble.hpp"
 #include "common/postgres/session.hpp"
 
 namespace cartwright::postgres {
@@ -61,8 +62,12 @@ Array& Array::add_null() {
 }
 
 void NewRows::separate() {
-    if (!row_is_empty_) text_ += '\t';
-    row_is_empty_ = false;
+    if (in_row_) {
+        text_ += '\t';
+    } else if (size_ > 0) {
+        text_ += '\n';
+    }
+    in_row_ = true;
 }
 
 NewRows& NewRows::add(std::string_view text) {
@@ -84,9 +89,14 @@ NewRows& NewRows::add_null() {
 }
 
 void NewRows::end_row() {
-    text_ += '\n';
-    row_is_empty_ = true;
+    CARTWRIGHT_ASSERT(in_row_);
+    in_row_ = false;
     ++size_;
+}
+
+const std::string& NewRows::str() const {
+    CARTWRIGHT_ASSERT(!in_row_);
+    return text_;
 }
 
 }  // namespace cartwright::postgres

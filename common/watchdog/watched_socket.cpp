@@ -20,7 +20,9 @@ void WatchedSocket::forget() {
 
 bool WatchedSocket::shut_down() {
     const std::lock_guard lock(mutex_);
-    return socket_ >= 0 && ::shutdown(socket_, SHUT_RDWR) == 0;
+    if (socket_ < 0) return false;
+    ::shutdown(socket_, SHUT_RDWR);  // or it has ended by itself
+    return true;
 }
 
 }  // namespace cartwright::watchdog

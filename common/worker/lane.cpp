@@ -129,7 +129,7 @@ Lane::State::State(LaneSettings wanted, LaneContext surroundings, std::unique_pt
     later = verdicts("later");
     again = verdicts("again");
     batch_members = metrics::histogram("cartwright_batch_events", "Events handled in one batch",
-                                       {1, 2, 5, 10, 20, 50, 100, 200, 500}, lane);
+                                       {1, 2, 5, 10, 20, 50, 100, 200, 500, 1'000, 2'000}, lane);
     batch_seconds =
         metrics::histogram("cartwright_batch_seconds", "Time a handler took for a batch",
                            {0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30}, lane);

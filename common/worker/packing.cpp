@@ -30,6 +30,11 @@ amqp::Outgoing message_of(const std::string& exchange, const std::string& routin
 
 }  // namespace
 
+PackLimits packed_for(const codec::Limits& reader) {
+    constexpr std::size_t brackets = 2;
+    return {reader.members_max, reader.body_bytes_max - brackets};
+}
+
 std::string message_id_of(std::string event_id) {
     constexpr std::size_t bytes_max = 255;
     if (event_id.size() <= bytes_max) return event_id;

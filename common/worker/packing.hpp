@@ -8,13 +8,17 @@
 #include <vector>
 
 #include "common/amqp/message.hpp"
+#include "common/codec/decode.hpp"
 
 namespace cartwright::worker {
 
 struct PackLimits {
-    std::size_t events_max = 200;
-    std::size_t bytes_max = 262'144;
+    std::size_t events_max = 1'000;
+    std::size_t bytes_max = 1'000'000;
 };
+
+/// What a reader with these limits takes.
+PackLimits packed_for(const codec::Limits& reader);
 
 /// An encoded event with the attributes that a message of its own shows as properties.
 struct EncodedEvent {

@@ -105,7 +105,10 @@ void Program::lane(const LaneSettings& settings,
     for (const auto& queue : settings.queues) {
         amqp::Subscription subscription;
         subscription.queue = queue;
-        subscription.prefetch = settings.prefetch;
+        // What comes back from the ladder is single events, which hops between workers pack.
+        const bool single = queue == retry_queue();
+        subscription.prefetch =
+            single ? std::max(settings.prefetch, settings.members_max) : settings.prefetch;
         subscription.deliver = [lane](amqp::Delivery&& delivery) { lane->deliver(std::move(delivery)); };
         subscription.reset = [lane, index = state_.subscriptions.size()] { lane->forget(index); };
         state_.subscriptions.push_back(std::move(subscription));
@@ -117,6 +120,10 @@ routing::RulesSource Program::rules() {
     if (directory.empty()) return routing::fixed_rules();
     if (!state_.rules) state_.rules = std::make_unique<RulesWatch>(state_.loop, directory);
     return [&rules = *state_.rules] { return rules.current(); };
+}
+
+PackLimits Program::packing() const {
+    return packed_for(state_.fleet.limits.messages);
 }
 
 std::string Program::retry_queue() const {

@@ -14,6 +14,7 @@
 #include "common/worker/config.hpp"
 #include "common/worker/handler.hpp"
 #include "common/worker/lane.hpp"
+#include "common/worker/packing.hpp"
 
 namespace cartwright::worker {
 
@@ -37,6 +38,9 @@ class Program {
 
     /// The routing rules as they are now; from the first call on they follow the rules' directory.
     routing::RulesSource rules();
+
+    /// As much in one message as the worker that reads it takes.
+    PackLimits packing() const;
 
     /// The worker's own retry queue ("reserver.retry").
     std::string retry_queue() const;

@@ -198,8 +198,10 @@ class Worker:
         return [line for line in map(_json_object, lines) if line is not None]
 
     def usage(self) -> dict:
-        """cpu_s and resident_bytes of the process."""
-        return process.usage() if (process := self.process) else {"cpu_s": 0.0, "resident_bytes": 0}
+        """cpu_s, resident_bytes and resident_bytes_max of the process."""
+        if (process := self.process) is None:
+            return {"cpu_s": 0.0, "resident_bytes": 0, "resident_bytes_max": 0}
+        return process.usage()
 
     def _get(self, path: str) -> tuple[int, str]:
         port = self.http_port or self._find_http_port()
@@ -340,7 +342,15 @@ def default_preset() -> str:
 
 def with_rules(folder: Path) -> str:
     """The shipped configuration with the routing rules of another folder."""
-    return re.sub(r"^rules:\n  directory: .*$", f"rules:\n  directory: {folder}", CONFIG.read_text(), count=1, flags=re.M)
+    return with_settings(r"^rules:\n  directory: .*$", f"rules:\n  directory: {folder}")
+
+
+def with_settings(pattern: str, replacement: str) -> str:
+    """The shipped configuration with what the pattern finds in it replaced; it must be found once."""
+    text, found = re.subn(pattern, replacement, CONFIG.read_text(), flags=re.M)
+    if found != 1:
+        raise Trouble(f"{CONFIG} has {found} places like {pattern}", "one was expected: adapt the caller")
+    return text
 
 
 def worker_names() -> list[str]:

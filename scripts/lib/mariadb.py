@@ -64,7 +64,8 @@ class MariaDb(Server):
         self._make_folder()
         if not (self.folder / "initialised").exists():
             self._run_tool(["/usr/bin/mariadb-install-db", "--no-defaults", f"--datadir={self.folder}/data",
-                            "--auth-root-authentication-method=normal", "--skip-test-db"])
+                            f"--tmpdir={self.folder}", "--auth-root-authentication-method=normal",
+                            "--skip-test-db"])
             self._write("initialised", "")
         self._write("accounts.sql", _ACCOUNTS.format(
             database=DATABASE, admin_password=self._state["mariadb_admin_password"]))

@@ -121,10 +121,12 @@ class Process:
                 os.kill(pid, signal.SIGCONT)
 
     def usage(self) -> dict:
-        """CPU seconds (with reaped children) and resident bytes of the process and its descendants."""
+        """CPU seconds (with reaped children) and resident bytes of the process and its descendants, and the most
+        that the process alone has had resident."""
         stats = [stat for pid in [self.pid, *descendants(self.pid)] if (stat := _stat(pid)) is not None]
         return {"cpu_s": sum(stat.cpu_ticks for stat in stats) / os.sysconf("SC_CLK_TCK"),
-                "resident_bytes": sum(stat.resident_pages for stat in stats) * os.sysconf("SC_PAGE_SIZE")}
+                "resident_bytes": sum(stat.resident_pages for stat in stats) * os.sysconf("SC_PAGE_SIZE"),
+                "resident_bytes_max": _resident_max(self.pid)}
 
     def remember(self, **facts) -> None:
         """Adds facts to the record."""
@@ -263,6 +265,14 @@ def _stat(pid: int) -> _Stat | None:
         return None
     return _Stat(state=fields[0], parent=int(fields[1]), cpu_ticks=sum(map(int, fields[11:15])),
                  start_ticks=int(fields[19]), resident_pages=int(fields[21]))
+
+
+def _resident_max(pid: int) -> int:
+    try:
+        with open(f"/proc/{pid}/status", encoding="utf-8", errors="replace") as file:
+            return next((int(line.split()[1]) * 1024 for line in file if line.startswith("VmHWM:")), 0)
+    except OSError:
+        return 0
 
 
 def _all_pids() -> list[int]:

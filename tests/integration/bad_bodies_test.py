@@ -210,7 +210,7 @@ class ClocksTest(BadInputTest):
         self.assertEqual(self.before, self.position("s1", "A"))
         self.assertEqual("applied", self.outcome(self.move("count", "s1", "A", 7)))
         self.assertEqual((7, 0, 0), self.position("s1", "A"))
-        self.assertEqual(["movement_rejected"] * 3, [one.reason for one in self.market.collect_parked()])
+        self.assertEqual(["movement_rejected"] * 3, [one.reason for one in self.market.collect_parked(3)])
 
     def test_movements_from_long_ago_are_facts(self):
         self.assertEqual("applied", self.outcome(self.move("receipt", "s1", "A", 5,

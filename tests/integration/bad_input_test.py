@@ -32,8 +32,9 @@ class BadInputTest(MarketTest):
                 self.assertEqual("message.parked", type_, data)
                 self.assertEqual(reason, data["reason"], data)
                 self.assertTrue(data["detail"])
-        parked = {one.correlation_id: one for one in self.market.collect_parked()}
-        self.assertEqual({correlation_id for correlation_id, _ in sent.values()}, parked.keys())
+        asked = {correlation_id for correlation_id, _ in sent.values()}
+        parked = {one.correlation_id: one for one in self.market.collect_parked(len(asked))}
+        self.assertEqual(asked, parked.keys())
         for what, (correlation_id, reason) in sent.items():
             self.assertEqual(reason, parked[correlation_id].reason, what)
         bodies = {one.correlation_id: one.body for one in self.market.evidence.publications}
@@ -187,7 +188,7 @@ class BadInputTest(MarketTest):
         same = self.send_cart({**self.cart_data("o1", [("1", "A", 2)]), "policy": "all_or_nothing"}, "again")
         self.assertEqual("ready", self.outcome(same))
         self.assertEqual((1000, 2, 0), self.position("s1", "A"))
-        self.assertEqual(["id_conflict"], [one.reason for one in self.market.collect_parked()])
+        self.assertEqual(["id_conflict"], [one.reason for one in self.market.collect_parked(1)])
 
     def test_movements_that_cannot_be_are_rejected_and_parked(self):
         wrong = {

@@ -81,7 +81,7 @@ class PropertiesTest(BadInputTest):
         self.send_mixed({"full": Case(raw(self.event(self.one_line("o1")), headers=full), READY)})
         sent = self.market.send(raw(b"{", headers=full), "fault", "", None)
         self.assertEqual("malformed", self.market.answer(sent)[1]["reason"])
-        parked, = self.market.collect_parked()
+        parked, = self.market.collect_parked(at_least=1)
         self.assertEqual((b"{", "malformed", full["larger"], None),
                          (parked.body, parked.reason, parked.headers.get("larger"),
                           parked.headers.get("large")))
@@ -143,7 +143,7 @@ class AnswersTest(BadInputTest):
         for queue in set(FLEET_QUEUES) - {"parking"}:
             self.assertEqual([], [properties.type for properties, _ in self.market._take(queue)
                                   if properties.correlation_id == "forged"], queue)
-        self.assertEqual({"malformed"}, {one.reason for one in self.market.collect_parked()})
+        self.assertEqual({"malformed"}, {one.reason for one in self.market.collect_parked(len(FLEET_QUEUES))})
         self.assertEqual(len(FLEET_QUEUES), len(self.market.evidence.parked))
 
     def test_an_answer_that_nobody_takes_holds_nothing(self):

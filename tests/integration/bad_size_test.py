@@ -32,7 +32,7 @@ class SizeTest(BadInputTest):
         self.assert_bounded()
 
     def test_many_of_them_do_not_fill_the_memory(self):
-        """The lane's prefetch would let it hold 600 of them at once."""
+        """The lane's prefetch would let it hold thousands of them at once."""
         self.reserver.stop()
         body = self.with_note("o1", HUGE_BYTES)
         for number in range(MANY):

@@ -56,7 +56,7 @@ class CancellationTest(MarketTest):
         type_, data = self.market.answer(self.cancel("o1", {"1": 4}))
         self.assertEqual(("message.parked", "movement_rejected"), (type_, data["reason"]))
         self.assertEqual((100, 3, 0), self.position("s1", "A"))
-        self.assertEqual(["movement_rejected"], [one.reason for one in self.market.collect_parked()])
+        self.assertEqual(["movement_rejected"], [one.reason for one in self.market.collect_parked(1)])
 
     def test_of_a_held_order_takes_it_off_the_list(self):
         self.assertEqual("pending", self.outcome(self.cart("o1", [("1", "A", 150)], policy="hold")))

@@ -10,7 +10,7 @@ import itertools
 import unittest
 
 from environment import wait_for
-from points import COMMIT, ports_of, worker_of
+from points import COMMIT, ports_to, worker_of
 from points_test import POINTS, ROUNDS, Lane, PointsTest
 
 NO_HEARTBEAT = ("router-depth",)  # nobody serves it between two calls
@@ -38,7 +38,7 @@ class FreezeTest(PointsTest):
             self.trade(f"a{number}")
             stops[-1].wait()
             worker = worker_of(stops[-1], self.fleet)
-            ports |= ports_of(worker.pid)
+            ports |= ports_to(self.gates["AMQP_URL"], worker.pid)
             worker.freeze()
             frozen.append(worker)
         self.trade("b")

@@ -79,7 +79,7 @@ class PoisonTest(PoisonCase):
         type_, data = self.market.answer(poison)
         self.assertEqual(("message.parked", "poison"), (type_, data["reason"]))
         self.assertEqual({"ready"}, {self.outcome(one) for one in good})
-        parked, = self.market.collect_parked()
+        parked, = self.market.collect_parked(at_least=1)
         self.assertEqual(("poison", "poison"), (parked.message_id, parked.reason))
         self.assertEqual((100, 0, 0), self.position("s1", "P"))
         self.assertEqual((100, 20, 0), self.position("s1", "G"))
@@ -181,7 +181,7 @@ class SplitterPoisonTest(InnerPoisonCase):
         self.die_to_the_limit("event:bad/ready")
         self.victim.start()  # the row is still locked: nobody touches it any more
         self.assert_good_ones_arrive()
-        parked, = self.market.collect_parked()
+        parked, = self.market.collect_parked(at_least=1)
         self.assertEqual(("bad/ready", "poison", "splitter"),
                          (parked.message_id, parked.reason, parked.headers["x-parked-worker"]))
         self.assertNotIn("bad", self.arrived())
@@ -211,7 +211,7 @@ class RouterPoisonTest(InnerPoisonCase):
         self.die_to_the_limit("event:s2/main/2")
         self.victim.start()
         self.assert_good_ones_arrive()
-        parked, = self.market.collect_parked()
+        parked, = self.market.collect_parked(at_least=1)
         self.assertEqual(("s2/main/2", "poison", "router"),
                          (parked.message_id, parked.reason, parked.headers["x-parked-worker"]))
         self.assertNotIn("bad", self.arrived())

@@ -30,15 +30,17 @@ struct Options {
     std::string postgres_url;
     std::uint64_t expected = 0;
     double cancelled = 0;
+    double lead_s = 0;
     int seconds = 20, warm_up_s = 3, patience_s = 30;
+    double usual_ms = 0;
     std::size_t cart_bytes = 700, answer_bytes = 1'000, message_bytes = 900;
 };
 
 volatile std::sig_atomic_t interrupted = 0;
 
 void add_mix(CLI::App& command, Mix& mix) {
-    command.add_option("--skus", mix.skus);
-    command.add_option("--sellers", mix.sellers);
+    command.add_option("--skus", mix.skus)->check(CLI::Range(1, 100'000'000));
+    command.add_option("--sellers", mix.sellers)->check(CLI::Range(1, 100'000'000));
     command.add_option("--zipf", mix.zipf_exponent, "exponent of Zipf's law");
     command.add_flag("--hot", mix.hot, "SKU 0 is in every cart");
     command.add_option("--sold-out", mix.sold_out, "so many of the most wanted SKUs are not there");
@@ -60,11 +62,16 @@ void add_listening(CLI::App& command, Options& options) {
     command.add_option("--record", options.listening.record_file, "what came is written to this file");
 }
 
+std::string in_json(const Sent& sent) {
+    return fmt::format(
+        R"("carts":{},"messages":{},"lines":{},"units":{},"nacked":{},"seconds":{:.3f},"lead_carts":{},)"
+        R"("lead_seconds":{:.3f},"late_ms_max":{:.2f})",
+        sent.carts, sent.messages, sent.lines, sent.units, sent.nacked, sent.seconds, sent.lead_carts,
+        sent.lead_seconds, sent.late_ms_max);
+}
+
 void send_carts(const Options& options) {
-    const auto sent = send(options.sending, [](std::uint64_t, Clock::time_point) {});
-    fmt::print(R"({{"carts":{},"messages":{},"lines":{},"nacked":{},"seconds":{:.3f},"late_ms_max":{:.1f}}})"
-               "\n",
-               sent.carts, sent.messages, sent.lines, sent.nacked, sent.seconds, sent.late_ms_max);
+    fmt::print("{{{}}}\n", in_json(send(options.sending, [](Clock::time_point) {})));
 }
 
 /// Cancels a share of the orders, each when its first message arrives.
@@ -143,25 +150,29 @@ void hear(const Options& options) {
         seen = listener.count();
         if (Clock::now() - changed_at > seconds(options.patience_s)) break;
     }
-    const auto took = duration<double>(listener.last_at() - listener.first_at()).count();
+    const auto first_at = listener.first_at();
+    const auto took = duration<double>(listener.last_at() - first_at).count();
     const auto count = listener.count();
     listener.close();
-    fmt::print(R"({{"messages":{},"seconds":{:.3f},"cancelled":{}}})"
+    fmt::print(R"({{"messages":{},"seconds":{:.6f},"first_at_s":{:.6f},"cancelled":{},"outstanding":{}}})"
                "\n",
-               count, took, canceller.count());
+               count, took, duration<double>(first_at.time_since_epoch()).count(), canceller.count(),
+               canceller.outstanding());
 }
 
 void latency(Options& options) {
     options.listening.amqp_url = options.sending.amqp_url;
     options.sending.carts =
         static_cast<std::uint64_t>(options.sending.rate * (options.seconds + options.warm_up_s));
-    const auto result = measure_latency(options.sending, options.listening, seconds(options.warm_up_s),
-                                        seconds(options.patience_s));
-    fmt::print(R"({{"p50_ms":{:.2f},"p99_ms":{:.2f},"p999_ms":{:.2f},"max_ms":{:.2f},"late_ms_max":{:.2f},)"
-               R"("messages":{},"missing":{}}})"
+    options.sending.lead = duration<double>(options.lead_s);
+    const auto result =
+        measure_latency(options.sending, options.listening,
+                        {seconds(options.warm_up_s), seconds(options.patience_s), options.usual_ms});
+    fmt::print(R"({{"p50_ms":{:.2f},"p99_ms":{:.2f},"p999_ms":{:.2f},"max_ms":{:.2f},"usual_after_s":{:.0f},)"
+               R"("heard":{},{}}})"
                "\n",
-               result.p50_ms, result.p99_ms, result.p999_ms, result.max_ms, result.late_ms_max,
-               result.messages, result.missing);
+               result.p50_ms, result.p99_ms, result.p999_ms, result.max_ms, result.usual_after_s,
+               result.messages, in_json(result.sent));
 }
 
 void add_commands(CLI::App& app, Options& options) {
@@ -184,9 +195,14 @@ void add_commands(CLI::App& app, Options& options) {
         *app.add_subcommand("latency", "publishes carts at a rate and times the sellers' messages");
     add_sending(timing, options);
     add_listening(timing, options);
-    timing.add_option("--seconds", options.seconds);
+    timing.get_option("--rate")->required()->check(CLI::PositiveNumber);
+    timing.add_option("--seconds", options.seconds)->check(CLI::PositiveNumber);
     timing.add_option("--warm-up", options.warm_up_s, "seconds at the beginning that do not count");
     timing.add_option("--patience", options.patience_s, "seconds to wait for the last");
+    timing.add_option("--lead-rate", options.sending.lead_rate, "carts/s before, which are not timed");
+    timing.add_option("--lead-seconds", options.lead_s, "how long that lasts");
+    timing.add_option("--usual-ms", options.usual_ms,
+                      "tells after how many seconds the 99th percentile of every second was at most this");
     timing.callback([&] { latency(options); });
 
     auto& broker = *app.add_subcommand("broker", "the barest exchange with the broker");

@@ -81,7 +81,8 @@ Market::Market(const Mix& mix)
     std::size_t step = 7'919;
     while (std::gcd(step, mix.skus) != 1) ++step;
     for (std::size_t rank = 0; rank < mix.skus; ++rank) offer_of_rank_.push_back(rank * step % mix.skus);
-    for (std::size_t rank = 0; rank < mix.sold_out; ++rank) sold_out_[offer_of_rank_[rank]] = true;
+    for (std::size_t rank = 0; rank < std::min(mix.sold_out, mix.skus); ++rank)
+        sold_out_[offer_of_rank_[rank]] = true;
 }
 
 bool Market::is_sold_out(std::size_t offer) const {

@@ -16,6 +16,7 @@
 #include "common/postgres/session.hpp"
 #include "tests/load/ceilings.hpp"
 #include "workers/reserver/queries.hpp"
+#include "workers/reserver/rows.hpp"
 #include "workers/router/queries.hpp"
 #include "workers/splitter/queries.hpp"
 
@@ -123,19 +124,20 @@ void Bare::write(Transaction& transaction, const std::vector<Stored>& carts, Pos
     for (const auto& [cart, hash, answer, messages] : carts) {
         std::size_t number = 0;
         for (const auto& line : cart.lines) {
-            const auto seller_id = seller(mix_, line.offer);
-            reservations.add(seller_id).add(cart.order_id).add(std::to_string(++number)).add(warehouse);
-            reservations.add(sku(line.offer)).add(line.quantity).add(line.quantity).end_row();
-            events.add(seller_id).add(sku(line.offer)).add(warehouse);
-            events.add(positions.at({seller_id, sku(line.offer)}).version++).add("reservation");
-            events.add(0)
-                .add(line.quantity)
-                .add(0)
-                .add(cart.order_id)
-                .add(cart.order_id)
-                .add("web")
-                .add_null();
-            events.add("2026-01-01T00:00:00Z").end_row();
+            const PositionKey key{SellerId(seller(mix_, line.offer)), Sku(sku(line.offer)),
+                                  WarehouseId(warehouse)};
+            const auto line_id = std::to_string(++number);
+            add(reservations, reserver::NewReservation{key, cart.order_id, line_id, line.quantity});
+            add(events,
+                reserver::LedgerRow{.position = key,
+                                    .version = positions.at({key.seller_id.str(), key.sku.str()}).version++,
+                                    .kind = "reservation",
+                                    .deltas = {.reserved = line.quantity},
+                                    .cause = cart.order_id,
+                                    .order_id = cart.order_id,
+                                    .source = "web",
+                                    .reason = {},
+                                    .occurred_at = "2026-01-01T00:00:00Z"});
         }
     }
     transaction.append(reserver::query::new_reservations, reservations);

@@ -119,7 +119,7 @@ const reserver::Config& reserver_config() {
     static const auto config = [] {
         reserver::Config small;
         small.fill_orders_max = 2;
-        small.events_per_message_max = 3;
+        small.packing.events_max = 3;
         return small;
     }();
     return config;
@@ -148,7 +148,7 @@ LanePlan splitter_lane(Program& program) {
     LanePlan plan{"orders", "splitter", {"splitter.orders", "splitter.retry"}, 4, 2, 0, true, {}};
     plan.make = [&program] {
         splitter::Config config;
-        config.events_per_message_max = 3;
+        config.packing.events_max = 3;
         return std::make_unique<splitter::Handler>(session(), [&program] { return program.rules; }, config);
     };
     return plan;

@@ -31,8 +31,8 @@ std::vector<std::vector<MaybeText>> appended(std::string_view rows) {
     std::vector<std::vector<MaybeText>> result;
     std::vector<MaybeText> row;
     MaybeText field(std::in_place);
-    for (std::size_t at = 0; at < rows.size(); ++at) {
-        const char c = rows[at];
+    for (std::size_t at = 0; at <= rows.size() && !rows.empty(); ++at) {
+        const char c = at < rows.size() ? rows[at] : '\n';
         if (c == '\t' || c == '\n') {
             row.push_back(std::exchange(field, std::string()));
             if (c == '\n') result.push_back(std::exchange(row, {}));

@@ -37,10 +37,10 @@ class Gate:
     def __init__(self, server_url: str, default_port: int = 0):
         parts = urllib.parse.urlsplit(server_url)
         self._server = (parts.hostname or "127.0.0.1", parts.port or default_port)
-        self._port = _free_port()
+        self.port = _free_port()
         user, at, _ = parts.netloc.rpartition("@")
-        self.url = urllib.parse.urlunsplit(parts._replace(netloc=f"{user}{at}127.0.0.1:{self._port}"))
-        self._listener = _listen(self._port)
+        self.url = urllib.parse.urlunsplit(parts._replace(netloc=f"{user}{at}127.0.0.1:{self.port}"))
+        self._listener = _listen(self.port)
         self._selector = selectors.DefaultSelector()
         self.links: list[Link] = []
         self._rules = {direction: _Rule() for direction in BOTH}

@@ -140,8 +140,10 @@ class Market:
                     read_arrival(queue, properties.message_id or "", json.loads(body), body))
         return self.evidence.arrivals
 
-    def collect_parked(self) -> list[Parked]:
-        """All that was parked so far."""
+    def collect_parked(self, at_least: int = 0) -> list[Parked]:
+        """All that was parked so far, once that are so many."""
+        if at_least:
+            wait_for(lambda: len(self.collect_parked()) >= at_least, what=f"{at_least} messages to be parked")
         for properties, body in self._take("parking"):
             self.evidence.parked.append(
                 Parked(body, properties.message_id, properties.type, properties.content_type, properties.reply_to,

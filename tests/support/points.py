@@ -59,7 +59,7 @@ class Stop:
     """An order to stop at a point, and then what is held there."""
 
     def __init__(self, gate: PointGate, point: str, nth: int, where: Callable[[Frame], bool]):
-        self.point, self._gate, self._nth, self._where = point, gate, nth, where
+        self.point, self.gate, self._nth, self._where = point, gate, nth, where
         self._reached = threading.Event()
         self._pipe: WatchedPipe | None = None
         self.frame: Frame | None = None
@@ -109,11 +109,21 @@ class Stop:
 
     def _end(self, act: Callable[[WatchedPipe], None]) -> None:
         def on_thread() -> None:
-            self._gate.forget(self)
+            self.gate.forget(self)
             pipe, self._pipe = self._pipe, None
             if pipe is not None and not pipe.link.gone:
                 act(pipe)
-        self._gate.call(on_thread)
+        self.gate.call(on_thread)
+
+
+@dataclasses.dataclass
+class GivenUp:
+    """True when no connection is left."""
+
+    left: list[str]
+
+    def __bool__(self) -> bool:
+        return not self.left
 
 
 class PointGate(Gate):
@@ -130,11 +140,15 @@ class PointGate(Gate):
         self.call(lambda: self._stops.append(stop))
         return stop
 
-    def given_up(self, client_ports: set[int], but: tuple[str, ...] = ()) -> bool:
-        """True if the server has ended all connections from these ports, but those of such names; whether the
+    def given_up(self, client_ports: set[int], but: tuple[str, ...] = ()) -> GivenUp:
+        """Whether the server has ended all connections from these ports, but those of such names; whether the
         clients know it or not."""
-        return self.call(lambda: all(link.pipes[TO_CLIENT].ended for link in self.links if link.client_port in
-                                     client_ports and link.pipes[TO_SERVER].scanner.session.who not in but))
+        def look() -> GivenUp:
+            whose = {link: link.pipes[TO_SERVER].scanner.session.who for link in self.links
+                     if link.client_port in client_ports and not link.pipes[TO_CLIENT].ended}
+            return GivenUp([f"{who or 'nobody'} from port {link.client_port}" for link, who in whose.items()
+                            if who not in but])
+        return self.call(look)
 
     def match(self, frame: Frame) -> Stop | None:
         """The gate's thread: who wants this one."""
@@ -428,14 +442,20 @@ def _text(data: bytes) -> str:
 
 def worker_of(stop: Stop, fleet):
     """The worker whose connection is held; None if it does not run any more."""
-    return next((worker for worker in fleet.running() if stop.client_port in ports_of(worker.pid)), None)
+    return next((worker for worker in fleet.running() if stop.client_port in ports_to(stop.gate, worker.pid)), None)
 
 
-def ports_of(pid: int) -> set[int]:
-    """The local ports of a process's TCP connections."""
+def ports_to(gate: Gate, pid: int) -> set[int]:
+    """The local ports of a process's connections to a gate. Its connections to other servers may have the same ports as
+    another process's to this one."""
     inodes = set()
     for descriptor in Path(f"/proc/{pid}/fd").iterdir():
         with contextlib.suppress(OSError):  # closed meanwhile
             inodes.add(os.readlink(descriptor))
     rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
-    return {int(row[1].rpartition(":")[2], 16) for row in rows if f"socket:[{row[9]}]" in inodes}
+    return {_port(row[1]) for row in rows if f"socket:[{row[9]}]" in inodes and _port(row[2]) == gate.port}
+
+
+def _port(address: str) -> int:
+    """As /proc/net/tcp writes it."""
+    return int(address.rpartition(":")[2], 16)

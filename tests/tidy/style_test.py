@@ -8,7 +8,7 @@ import unittest
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-LINE_MAX, FILE_MAX, FUNCTION_MAX, MAIN_MAX = 110, 500, 80, 45
+LINE_MAX, SCRIPT_LINE_MAX, FILE_MAX, FUNCTION_MAX, MAIN_MAX = 110, 120, 500, 80, 45
 PURE = {"order", "stock", "message", "routing", "outcome"}
 ANYONE = PURE | {"log", "metrics", "watchdog"}  # what an edge may include beside itself
 HOMES = {
@@ -102,10 +102,10 @@ class Style(unittest.TestCase):
     """Each test lists every place that breaks its rule."""
 
     def test_lines_fit(self):
-        found = [f"{path.relative_to(ROOT)}:{number}" for path in sources()
-                 for number, line in enumerate(path.read_text().splitlines(), 1)
-                 if len(line) > LINE_MAX and 'R"' not in line and path.parts[len(ROOT.parts)] != "tests"]
-        self.assertEqual(found, [], f"lines of more than {LINE_MAX} columns")
+        limits = {**dict.fromkeys(sources(), LINE_MAX), **dict.fromkeys((ROOT / "scripts").rglob("*.py"), SCRIPT_LINE_MAX)}
+        found = [f"{path.relative_to(ROOT)}:{number} has more than {most} columns" for path, most in limits.items()
+                 for number, line in enumerate(path.read_text().splitlines(), 1) if len(line) > most]
+        self.assertEqual(found, [])
 
     def test_files_and_functions_are_short(self):
         found = [f"{path.relative_to(ROOT)}: {count} lines" for path in product()

@@ -9,6 +9,7 @@
 #include "common/config/config.hpp"
 #include "common/stock/allocation.hpp"
 #include "common/worker/config.hpp"
+#include "common/worker/packing.hpp"
 
 namespace cartwright::reserver {
 
@@ -22,9 +23,8 @@ struct Config {
     stock::FillOrder fill_order = stock::FillOrder::oldest_first;
     std::size_t fill_orders_max = 50;
     std::size_t shortfall_orders_max = 100;
-    std::size_t events_per_message_max = 500;
-    std::size_t bytes_per_message_max = 786'432;
     bool public_events = false;
+    worker::PackLimits packing;  ///< what the next worker takes; not a setting of its own
 
     void describe(config::Binder& binder) {
         binder.section("carts", carts, "The lane of carts.");
@@ -45,10 +45,6 @@ struct Config {
                      "Held carts that one transaction looks at.");
         binder.field("shortfall_orders_max", shortfall_orders_max, {1, 1'000},
                      "Orders that a shortfall's announcement names.");
-        binder.field("events_per_message_max", events_per_message_max, {1, 1'000},
-                     "Events in one message to the next worker.");
-        binder.field("bytes_per_message_max", bytes_per_message_max, {1'024, 67'108'864},
-                     "Bytes of one such message.");
         binder.field("public_events", public_events,
                      "Publish every order's and position's change to exchange `events`.");
     }

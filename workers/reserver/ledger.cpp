@@ -2,6 +2,7 @@
 
 #include "common/outcome/trouble.hpp"
 #include "workers/reserver/queries.hpp"
+#include "workers/reserver/rows.hpp"
 
 namespace cartwright::reserver {
 namespace {
@@ -191,19 +192,15 @@ void Ledger::write_positions() {
 void Ledger::write_rows() {
     NewRows events;
     for (const auto& row : rows_) {
-        events.add(row.key.seller_id.str())
-            .add(row.key.sku.str())
-            .add(row.key.warehouse.str())
-            .add(row.version)
-            .add(ledger_kind(row.kind))
-            .add(row.deltas.on_hand)
-            .add(row.deltas.reserved)
-            .add(row.deltas.shortfall)
-            .add(row.cause.event_id);
-        row.cause.order_id.empty() ? events.add_null() : events.add(row.cause.order_id.str());
-        events.add(row.cause.source);
-        row.cause.reason.empty() ? events.add_null() : events.add(row.cause.reason);
-        events.add(to_rfc3339(row.occurred_at)).end_row();
+        add(events, LedgerRow{.position = row.key,
+                              .version = row.version,
+                              .kind = ledger_kind(row.kind),
+                              .deltas = row.deltas,
+                              .cause = row.cause.event_id,
+                              .order_id = row.cause.order_id.str(),
+                              .source = row.cause.source,
+                              .reason = row.cause.reason,
+                              .occurred_at = to_rfc3339(row.occurred_at)});
     }
     transaction_.append(query::new_events, events);
 }

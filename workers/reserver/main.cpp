@@ -8,7 +8,8 @@
 int main(int argc, char** argv) {
     using namespace cartwright;
     return worker::run("reserver", argc, argv, [](worker::Program& program) {
-        const auto config = program.section<reserver::Config>();
+        auto config = program.section<reserver::Config>();
+        config.packing = program.packing();
         auto& catalogue = program.catalogue();
         const auto carts = [&](const char* lane) {
             return std::make_unique<reserver::CartHandler>(program.postgres_session(lane), catalogue, config);

@@ -4,6 +4,7 @@
 
 #include "common/outcome/trouble.hpp"
 #include "workers/reserver/queries.hpp"
+#include "workers/reserver/rows.hpp"
 
 namespace cartwright::reserver {
 namespace {
@@ -282,32 +283,20 @@ void Taking::write(std::span<const OrderDemand> demands, std::span<const stock::
         for (const auto& take : decisions[i].takes) {
             const auto& key = rows_[take.position].key;
             per_position[take.position] += take.quantity;
-            reservations.add(key.seller_id.str())
-                .add(demands[i].order_id.str())
-                .add(demands[i].lines[take.line].line_id.str())
-                .add(key.warehouse.str())
-                .add(key.sku.str())
-                .add(take.quantity)
-                .add(take.quantity)
-                .end_row();
+            add(reservations, NewReservation{key, demands[i].order_id.str(),
+                                             demands[i].lines[take.line].line_id.str(), take.quantity});
         }
         const auto occurred_at = to_rfc3339(demands[i].occurred_at);
         for (const auto& [index, units] : per_position) {
-            const auto& key = rows_[index].key;
-            events.add(key.seller_id.str())
-                .add(key.sku.str())
-                .add(key.warehouse.str())
-                .add(next_version[index]++)
-                .add("reservation")
-                .add(0)
-                .add(units)
-                .add(0)
-                .add(demands[i].order_id.str())
-                .add(demands[i].order_id.str())
-                .add(demands[i].source)
-                .add_null()
-                .add(occurred_at)
-                .end_row();
+            add(events, LedgerRow{.position = rows_[index].key,
+                                  .version = next_version[index]++,
+                                  .kind = "reservation",
+                                  .deltas = {.reserved = units},
+                                  .cause = demands[i].order_id.str(),
+                                  .order_id = demands[i].order_id.str(),
+                                  .source = demands[i].source,
+                                  .reason = {},
+                                  .occurred_at = occurred_at});
         }
     }
     transaction_.append(query::new_reservations, reservations);

@@ -118,7 +118,7 @@ void Telling::absorb(Telling&& other) {
 }
 
 std::vector<amqp::Outgoing> Telling::take() {
-    const worker::PackLimits limits{config_->events_per_message_max, config_->bytes_per_message_max};
+    const auto& limits = config_->packing;
     std::map<PositionKey, message::StockChanged> newest;
     for (auto& changed : positions_) newest.insert_or_assign(changed.position, changed);
     std::vector<worker::EncodedEvent> changes;

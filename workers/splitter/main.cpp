@@ -5,7 +5,8 @@
 int main(int argc, char** argv) {
     using namespace cartwright;
     return worker::run("splitter", argc, argv, [](worker::Program& program) {
-        const auto config = program.section<splitter::Config>();
+        auto config = program.section<splitter::Config>();
+        config.packing = program.packing();
         program.lane({"orders",
                       {"splitter.orders", program.retry_queue()},
                       config.orders.prefetch,

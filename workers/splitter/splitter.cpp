@@ -95,6 +95,7 @@ void store(Transaction& transaction, const std::vector<Numbered>& messages) {
         message.rule.empty() ? rows.add_null() : rows.add(message.rule);
         rows.end_row();
     }
+    CARTWRIGHT_ASSERT(rows.size() == messages.size());
     transaction.append(query::new_messages, rows);
 }
 
@@ -182,7 +183,7 @@ void give_up(Transaction& transaction, const std::set<ClaimKey>& claims) {
 Handler::Handler(std::unique_ptr<postgres::Session> session, routing::RulesSource rules, const Config& config)
     : session_(std::move(session)),
       rules_(std::move(rules)),
-      limits_{config.events_per_message_max, config.bytes_per_message_max},
+      limits_(config.packing),
       numbered_(
           metrics::counter("cartwright_splitter_numbered_total", "Messages to sellers that got a number")),
       repeated_(metrics::counter("cartwright_splitter_repeated_total",

@@ -19,8 +19,8 @@ def broker(rig: Rig, carts: int) -> float:
         try:
             for queue in _QUEUES:
                 channel.queue_declare(queue, durable=True, arguments={"x-queue-type": "quorum"})
-            measured = rig.load("broker", "--amqp", rig.amqp_url, "--carts", str(carts), "--cart-bytes", str(sizes["cart"]),
-                                "--message-bytes", str(sizes["message"]))
+            measured = rig.load("broker", "--amqp", rig.amqp_url, "--carts", str(carts),
+                                "--cart-bytes", str(sizes["cart"]), "--message-bytes", str(sizes["message"]))
         finally:
             for queue in _QUEUES:
                 channel.queue_delete(queue)
@@ -32,7 +32,8 @@ def sql(rig: Rig, carts: int) -> float:
     sizes, market = _sizes(rig), Market()
     rig.restock(market)
     measured = rig.load("sql", "--postgres", rig.servers.postgres.admin_url, "--carts", str(carts), "--run", "1",
-                        *market.arguments(), "--answer-bytes", str(sizes["answer"]), "--message-bytes", str(sizes["message"]))
+                        *market.arguments(), "--answer-bytes", str(sizes["answer"]),
+                        "--message-bytes", str(sizes["message"]))
     return measured["carts_per_s"]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from ..console import Trouble
-from .market import Market
+from .market import Market, seller_id
 from .rig import GIVE_UP_AFTER_S, Rig
 from .routing import endpoints_of
 
@@ -19,12 +19,12 @@ def rate(rig: Rig, endpoints: int) -> dict:
     """Numbers messages without a router, then lets one deliver them."""
     market = Market(skus=endpoints, sellers=endpoints, elsewhere=endpoints)
     rig.restock(market)
-    with endpoints_of(rig, [f"seller-{number:05d}" for number in range(endpoints)]) as (receiver, config):
+    with endpoints_of(rig, [seller_id(number) for number in range(endpoints)]) as (receiver, config):
         with rig.fleet({"reserver": 1, "splitter": 1}, config) as fleet:
             carts = WAITING if endpoints == 1 else WAITING // 2
             rig.load("send", *rig.carts(market, "--carts", str(carts)))
             _until(rig, "select count(*) from orders", lambda count: count == carts)
-            rig.until_depth(lambda depth: depth == 0, ("reserver.carts", "splitter.orders"))
+            rig.until_empty(("reserver.carts", "splitter.orders"))
             waiting = _settled(rig)
             begun_at = time.monotonic()
             fleet.start("router", config=config)

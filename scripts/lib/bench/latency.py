@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 from ..console import Trouble
+from . import verify
 from .market import Market
-from .rig import Rig
+from .rig import Load, Rig
 
 WARM_UP_S = 3
 
@@ -14,14 +16,21 @@ WARM_UP_S = 3
 def at_rate(rig: Rig, rate: int, seconds: int, market: Market = Market(), config: Path | None = None) -> dict:
     """p50_ms, p99_ms and so on, from when a cart was due to when its seller's message was there."""
     rig.restock(market)
-    with rig.fleet(config=config):
-        return timed(rig, rate, seconds, market)
-
-
-def timed(rig: Rig, rate: int, seconds: int, market: Market = Market()) -> dict:
-    """The same on a fleet that runs."""
-    measured = rig.load("latency", *rig.carts(market, "--rate", str(rate), "--seconds", str(seconds), "--warm-up",
-                                              str(WARM_UP_S)))
-    if measured["missing"]:
-        raise Trouble(f"{measured['missing']} messages did not arrive", f"look into the logs under {rig.servers.run.log}")
+    with tempfile.TemporaryDirectory() as folder:
+        record = Path(folder) / "record"
+        with rig.fleet(config=config):
+            measured = result(begin(rig, market, record, "--rate", str(rate), "--seconds", str(seconds),
+                                    "--warm-up", str(WARM_UP_S)))
+        verify.run(rig, measured, record, market.elsewhere)
     return {"rate": rate, **measured}
+
+
+def begin(rig: Rig, market: Market, record: Path, *more: str) -> Load:
+    return rig.begin_load("latency", *rig.carts(market, "--record", str(record), *more))
+
+
+def result(load: Load) -> dict:
+    measured = load.result()
+    if missing := measured["messages"] - measured["heard"]:
+        raise Trouble(f"{missing} messages did not arrive", "look into the workers' logs")
+    return measured

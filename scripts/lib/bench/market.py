@@ -8,6 +8,11 @@ import math
 UNITS_A_SKU = 1_000_000
 
 
+def seller_id(number: int) -> str:
+    """As in tests/load/market.cpp."""
+    return f"seller-{number:05d}"
+
+
 @dataclasses.dataclass(frozen=True)
 class Market:
     """SKU n is sold by seller n % sellers. The most wanted `sold_out` SKUs have no units."""
@@ -29,10 +34,11 @@ class Market:
         """Sellers and offers, through a pymysql connection with autocommit."""
         with connection.cursor() as cursor:
             for table in ("offer", "warehouse", "seller"):
-                cursor.execute(f"DELETE FROM {table}")
+                cursor.execute(f"TRUNCATE TABLE {table}")
             cursor.execute("INSERT INTO seller (seller_id, region) SELECT concat('seller-', lpad(seq, 5, '0')), 'SP' "
                            f"FROM seq_0_to_{self.sellers - 1}")
-            cursor.execute("INSERT INTO warehouse (seller_id, warehouse, priority) SELECT seller_id, 'main', 1 FROM seller")
+            cursor.execute("INSERT INTO warehouse (seller_id, warehouse, priority) "
+                           "SELECT seller_id, 'main', 1 FROM seller")
             cursor.execute(
                 "INSERT INTO offer (seller_id, sku, price_minor, currency, category) "
                 f"SELECT concat('seller-', lpad(seq % {self.sellers}, 5, '0')), concat('SKU-', lpad(seq, 7, '0')), "
@@ -41,18 +47,19 @@ class Market:
     def fill_shelves(self, cursor, history_rows: int = 0) -> None:
         """Positions and their ledger, as receipts leave them; empties everything else. With `history_rows` each
         position has its share of so many older ledger rows."""
-        cursor.execute("TRUNCATE orders, reservation, held_line, inbox, seller_stream, seller_message, seller_delivery, "
-                       "seller_switch, seller_void, attempt, rules_version")
+        cursor.execute("TRUNCATE orders, reservation, held_line, inbox, seller_stream, seller_message, "
+                       "seller_delivery, seller_switch, seller_void, attempt, rules_version")
         older = history_rows // self.skus
         if not self._only_newer_rows_go(cursor, older):
             cursor.execute("TRUNCATE stock_position, stock_event")
             self._write_ledger(cursor, older)
         cursor.execute(
-            "INSERT INTO stock_position (seller_id, sku, warehouse, on_hand, version) SELECT seller_id, sku, warehouse, "
-            "sum(on_hand_delta), max(version) FROM stock_event WHERE version IN (1, %s) GROUP BY 1, 2, 3 "
+            "INSERT INTO stock_position (seller_id, sku, warehouse, on_hand, version) "
+            "SELECT seller_id, sku, warehouse, sum(on_hand_delta) FILTER (WHERE version = 1), max(version) "
+            "FROM stock_event WHERE version IN (1, %s) GROUP BY 1, 2, 3 "
             "ON CONFLICT DO NOTHING", (older + 1,))
-        for table in ("stock_position", "stock_event", "orders", "inbox", "reservation", "seller_stream", "seller_message",
-                      "seller_delivery"):
+        for table in ("stock_position", "stock_event", "orders", "inbox", "reservation", "seller_stream",
+                      "seller_message", "seller_delivery"):
             cursor.execute(f"VACUUM ANALYZE {table}")
         cursor.execute("CHECKPOINT")
 
@@ -71,10 +78,11 @@ class Market:
         cursor.execute(
             "INSERT INTO stock_event (seller_id, sku, warehouse, version, kind, on_hand_delta, reserved_delta, "
             "shortfall_delta, cause, source, occurred_at) "
-            "SELECT 'seller-' || lpad((n %% %(sellers)s)::text, 5, '0'), 'SKU-' || lpad(n::text, 7, '0'), 'main', version, "
-            "(CASE WHEN version = 1 THEN 'receipt' ELSE 'adjustment' END)::stock_event_kind, "
+            "SELECT 'seller-' || lpad((n %% %(sellers)s)::text, 5, '0'), 'SKU-' || lpad(n::text, 7, '0'), 'main', "
+            "version, (CASE WHEN version = 1 THEN 'receipt' ELSE 'adjustment' END)::stock_event_kind, "
             "CASE WHEN version = 1 THEN %(units)s WHEN version = %(last)s AND version %% 2 = 0 THEN 0 "
-            "WHEN version %% 2 = 0 THEN 1 ELSE -1 END, 0, 0, 'load/' || n || '/' || version, 'urn:cartwright:load', now() "
+            "WHEN version %% 2 = 0 THEN 1 ELSE -1 END, 0, 0, 'load/' || n || '/' || version, "
+            "'urn:cartwright:load', now() "
             "FROM generate_series(0, %(skus)s - 1) n, generate_series(1, %(last)s) version "
             "WHERE NOT n = ANY(%(empty)s)",
             {"sellers": self.sellers, "units": UNITS_A_SKU, "skus": self.skus, "last": older + 1,

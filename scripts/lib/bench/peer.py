@@ -37,22 +37,25 @@ class Peer:
         if run.get("failed") or run["verify"] != "ok":
             raise Trouble(f"the comparator failed: {run.get('failed') or run['verify']}", f"read {self._log}")
         cpu = {name: 1000 * seconds / run["n"] for name, seconds in run["cpu_s"].items() if name != "machine"}
-        return {"carts_per_s": run["carts_per_s_after_first"], "carts_per_s_with_start": run["carts_per_s"], "cpu_ms_per_cart": cpu}
+        return {"carts_per_s": run["carts_per_s_after_first"], "carts_per_s_with_start": run["carts_per_s"],
+                "cpu_ms_per_cart": cpu}
 
     def sql_ceiling(self) -> float:
         """Carts/s of its own statements alone, 100 carts a transaction, one connection."""
-        found = self._run("ceilings", {}, lambda line: line["kind"] == "sql-ceiling" and (line["batch"], line["clients"]) == (100, 1))
+        found = self._run("ceilings", {}, lambda line: (line["kind"] == "sql-ceiling"
+                                                         and (line["batch"], line["clients"]) == (100, 1)))
         return found[-1]["carts_per_s"]
 
     def _run(self, part: str, environment: dict[str, str], wanted) -> list[dict]:
         before = set(self._scratch.glob("results-*.jsonl"))
         with open(self._log, "ab") as log:
-            status = subprocess.run(["./run.sh", part], cwd=self._folder, env=self._environment() | environment, check=False,
-                                    stdin=subprocess.DEVNULL, stdout=log, stderr=log).returncode
+            status = subprocess.run(["./run.sh", part], cwd=self._folder, env=self._environment() | environment,
+                                    check=False, stdin=subprocess.DEVNULL, stdout=log, stderr=log).returncode
         new = set(self._scratch.glob("results-*.jsonl")) - before
         lines = [json.loads(line) for path in new for line in path.read_text().splitlines() if line.startswith("{")]
         if not (found := [line for line in lines if wanted(line)]):
-            raise Trouble(f"the comparator measured no {part} (status {status})\n{tail(self._log)}", f"read {self._log}")
+            raise Trouble(f"the comparator measured no {part} (status {status})\n{tail(self._log)}",
+                          f"read {self._log}")
         return found
 
     def _environment(self) -> dict[str, str]:

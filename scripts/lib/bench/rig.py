@@ -25,14 +25,17 @@ FLEET_QUEUES = ("reserver.carts", "reserver.movements", "splitter.orders", "rout
 WORKERS = ("reserver", "splitter", "router")
 ONE_OF_EACH = {name: 1 for name in WORKERS}
 _POLL_S = 0.05
+_SELDOM_S = 0.25
+_LOAD_ENDS_WITHIN_S = 3_600
 
 
 @dataclasses.dataclass
 class Usage:
-    """CPU seconds by program since some moment, and the most memory a worker has had."""
+    """CPU seconds by program since some moment, and the memory of its largest process by worker."""
 
     cpu_s: dict[str, float]
     resident_bytes: dict[str, int]
+    resident_bytes_max: dict[str, int]
 
     def since(self, before: Usage) -> dict[str, float]:
         return {name: cpu - before.cpu_s.get(name, 0) for name, cpu in self.cpu_s.items()}
@@ -46,6 +49,8 @@ class Rig:
         self.history_rows = history_rows
         self.violations: list[str] = []
         self._catalogue: tuple[int, int] | None = None
+        self._fleet: Fleet | None = None
+        self._loads: list[Load] = []
         self.run = 0  # which load it is: part of its order ids
         operator_command.prepare(servers, preset)
 
@@ -70,7 +75,8 @@ class Rig:
         return self
 
     @contextlib.contextmanager
-    def fleet(self, replicas: Mapping[str, int] | None = None, config: Path | None = None, wait: bool = True) -> Iterator[Fleet]:
+    def fleet(self, replicas: Mapping[str, int] | None = None, config: Path | None = None,
+              wait: bool = True) -> Iterator[Fleet]:
         """Workers, drained at the end; `wait` for them to be ready."""
         with Fleet(self.servers, self.preset, config or CONFIG) as fleet:
             replicas = replicas or ONE_OF_EACH
@@ -80,45 +86,79 @@ class Rig:
                 for name, count in replicas.items():
                     for _ in range(count):
                         fleet.add(name).launch()
-            yield fleet
+            self._fleet = fleet
+            try:
+                yield fleet
+            finally:
+                self._fleet = None
+
+    def check_workers(self) -> None:
+        """Trouble if one has ended."""
+        if self._fleet and (ended := [worker.label for worker in self._fleet.workers if not worker.running()]):
+            raise Trouble(f"{', '.join(ended)} ended", f"look into its log under {self.servers.run.log}")
 
     def load(self, command: str, *arguments: str) -> dict:
         """Runs the load to its end; what it measured."""
         return self.begin_load(command, *arguments).result()
 
     def begin_load(self, command: str, *arguments: str) -> Load:
-        return Load(REPOSITORY / "build" / self.preset / "bin/load", [command, *arguments])
+        self._loads = [load for load in self._loads if load.running()]
+        load = Load(REPOSITORY / "build" / self.preset / "bin/load", [command, *arguments])
+        self._loads.append(load)
+        return load
+
+    def end_loads(self) -> None:
+        """Those that a failure left running."""
+        for load in self._loads:
+            load.kill()
+        self._loads.clear()
 
     def carts(self, market: Market, *more: str) -> list[str]:
         """Arguments of a load that sends carts of this run."""
         return ["--amqp", self.amqp_url, "--run", str(self.run), "--seed", str(self.run), *market.arguments(), *more]
 
     def usage(self, fleet: Fleet) -> Usage:
-        cpu, memory = {name: 0.0 for name in WORKERS}, {name: 0 for name in WORKERS}
+        cpu, memory, most = ({name: 0 for name in WORKERS} for _ in range(3))
         for worker in fleet.workers:
             used = worker.usage()
             cpu[worker.name] += used["cpu_s"]
             memory[worker.name] = max(memory[worker.name], used["resident_bytes"])
+            most[worker.name] = max(most[worker.name], used["resident_bytes_max"])
         for server in self.servers.all:
-            cpu[server.name] = server.process.usage()["cpu_s"]
-        return Usage(cpu, memory)
+            if (process := server.process) is None:
+                raise Trouble(f"{server.title} has ended", f"look into the logs under {self.servers.run.log}")
+            cpu[server.name] = process.usage()["cpu_s"]
+        return Usage(cpu, memory, most)
 
-    def depth(self, *queues: str) -> int:
-        with contextlib.closing(amqp_connection(self.servers)) as connection:
-            return depth_of(connection.channel(), queues or sellers_queues())
+    def until_sellers_have(self, messages: int) -> tuple[float, int]:
+        """When the sellers' queues held so many, and how many that were. Looks seldom until most are there: looking
+        takes its share of the machine."""
+        return self._until(sellers_queues(), lambda depth: depth >= messages,
+                           lambda depth: _SELDOM_S if depth < 0.8 * messages else _POLL_S)
 
-    def until_depth(self, enough, queues: tuple[str, ...] = ()) -> tuple[float, int]:
-        """When the sellers' queues (or others) held enough, and how much that was."""
+    def until_empty(self, queues: tuple[str, ...]) -> None:
+        self._until(queues, lambda depth: depth == 0, lambda depth: _SELDOM_S)
+
+    def _until(self, queues: tuple[str, ...], enough, pause_s) -> tuple[float, int]:
         give_up_at = time.monotonic() + GIVE_UP_AFTER_S
         with contextlib.closing(amqp_connection(self.servers)) as connection:
             channel = connection.channel()
             while time.monotonic() < give_up_at:
-                depth, at = depth_of(channel, queues or sellers_queues()), time.monotonic()
+                depth, at = sum(depths_of(channel, queues).values()), time.monotonic()
                 if enough(depth):
                     return at, depth
-                time.sleep(_POLL_S)
+                self.check_workers()
+                time.sleep(pause_s(depth))
         raise Trouble(f"after {GIVE_UP_AFTER_S} s the queues hold {depth} messages",
                       f"look into the workers' logs under {self.servers.run.log}")
+
+    def left_over(self) -> dict[str, int]:
+        """Queues of the fleet, retries and parking included, that are not empty."""
+        listed = self.servers.rabbitmq.management("GET", "/api/queues?columns=name,exclusive")
+        names = [queue["name"] for queue in listed
+                 if not queue.get("exclusive") and not queue["name"].startswith(("sellers.", "load."))]
+        with contextlib.closing(amqp_connection(self.servers)) as connection:
+            return {name: depth for name, depth in depths_of(connection.channel(), names).items() if depth}
 
     def rows(self, sql: str) -> list[tuple]:
         with contextlib.closing(postgres_connection(self.servers)) as connection, connection.cursor() as cursor:
@@ -133,14 +173,18 @@ class Load:
         if not program.exists():
             raise Trouble(f"there is no {program}", "scripts/build")
         self._what = " ".join([program.name, *arguments[:1]])
-        self._process = subprocess.Popen([program, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self._process = subprocess.Popen([program, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                         text=True)
         self._log: list[str] = []
         self._listening = threading.Event()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
     def wait_listening(self) -> None:
-        if not self._listening.wait(30):
+        give_up_at = time.monotonic() + 30
+        while not self._listening.wait(0.1):
+            if self.running() and time.monotonic() < give_up_at:
+                continue
             raise Trouble(f"{self._what} does not listen\n" + "".join(self._log))
 
     def running(self) -> bool:
@@ -149,9 +193,18 @@ class Load:
     def stop(self) -> None:
         self._process.terminate()
 
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
     def result(self) -> dict:
+        """What it printed when it ended."""
+        try:
+            status = self._process.wait(_LOAD_ENDS_WITHIN_S)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise Trouble(f"{self._what} did not end within {_LOAD_ENDS_WITHIN_S} s") from None
         output = self._process.stdout.read()
-        status = self._process.wait()
         self._reader.join(5)
         if status != 0:
             raise Trouble(f"{self._what} ended with status {status}\n" + "".join(self._log[-15:]))
@@ -168,6 +221,6 @@ def sellers_queues() -> tuple[str, ...]:
     return tuple(f"sellers.{number:02d}" for number in range(SELLERS_QUEUES))
 
 
-def depth_of(channel, queues) -> int:
+def depths_of(channel, queues) -> dict[str, int]:
     """Messages that wait in queues, those with a consumer not counted."""
-    return sum(channel.queue_declare(queue, passive=True).method.message_count for queue in queues)
+    return {queue: channel.queue_declare(queue, passive=True).method.message_count for queue in queues}

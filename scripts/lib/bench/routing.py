@@ -12,45 +12,45 @@ from typing import Iterator
 from ..fleet import with_rules
 from ..receiver import ReceiverProcess
 from . import latency, throughput
-from .market import Market
+from .market import Market, seller_id
 from .rig import Rig
-from .throughput import Shape
+from .throughput import Run, Shape, in_turn
 
 RULES = 1_000
 BROKEN = 50
 _BEHAVIOURS = ({"status": 500}, {"status": 410}, {"status": 422}, {"stall_s": 30}, {"cut": True})
 
 
-def many_rules(rig: Rig, carts: int, reps: int) -> dict[str, list[throughput.Run]]:
+def many_rules(rig: Rig, carts: int, reps: int) -> dict[str, list[Run]]:
     """Without rules and with a thousand, in turn. Every rule must be considered; a few match."""
-    runs: dict[str, list[throughput.Run]] = {"no rules": [], f"{RULES:,} rules": []}
     with tempfile.TemporaryDirectory() as folder:
         config = _config(Path(folder), {"streams": [_stream_rule(number) for number in range(RULES)]})
-        for _ in range(reps):
-            runs["no rules"].append(throughput.to_sellers(rig, carts))
-            runs[f"{RULES:,} rules"].append(throughput.to_sellers(rig, carts, Shape(config=config)))
+        shapes = {"no rules": Shape(), f"{RULES:,} rules": Shape(config=config)}
+        runs: dict[str, list[Run]] = {name: [] for name in shapes}
+        for name in in_turn(shapes, reps):
+            runs[name].append(throughput.to_sellers(rig, carts, shapes[name]))
     return runs
 
 
 def broken_endpoints(rig: Rig, rate: int, seconds: int, reps: int) -> dict[str, list[dict]]:
     """Latency of the sellers on shared queues while 50 others' endpoints are broken, and while they are not."""
     market = Market(elsewhere=BROKEN)
-    sellers = [f"seller-{number:05d}" for number in range(BROKEN)]
+    sellers = [seller_id(number) for number in range(BROKEN)]
     timed: dict[str, list[dict]] = {"healthy": [], "broken": []}
-    for _ in range(reps):
-        for state in timed:
-            with endpoints_of(rig, sellers) as (receiver, config):
-                for place, seller in enumerate(sellers if state == "broken" else []):
-                    receiver.behave(seller, **_BEHAVIOURS[place % len(_BEHAVIOURS)])
-                timed[state].append(latency.at_rate(rig, rate, seconds, market, config))
+    for state in in_turn(timed, reps):
+        with endpoints_of(rig, sellers) as (receiver, config):
+            for place, seller in enumerate(sellers if state == "broken" else []):
+                receiver.behave(seller, **_BEHAVIOURS[place % len(_BEHAVIOURS)])
+            timed[state].append(latency.at_rate(rig, rate, seconds, market, config))
     return timed
 
 
 def _stream_rule(number: int) -> dict:
     """One in ten is of a seller, the others of what sellers have in common and an order never has."""
     if number % 10 == 0:
-        return {"name": f"rule-{number}", "match": {"seller": f"seller-{number:05d}"}, "stream": "apart"}
-    return {"name": f"rule-{number}", "match": {"category": f"category-{number}", "region": "SP"}, "stream": f"stream-{number}"}
+        return {"name": f"rule-{number}", "match": {"seller": seller_id(number)}, "stream": "apart"}
+    match = {"category": f"category-{number}", "region": "SP"}
+    return {"name": f"rule-{number}", "match": match, "stream": f"stream-{number}"}
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import time
 from pathlib import Path
@@ -11,47 +12,50 @@ from ..servers import Servers
 from . import throughput
 from .market import Market
 from .rig import WORKERS, Rig
-from .throughput import Shape
+from .throughput import Run, Shape, in_turn
 
 SKUS = (10_000, 100_000, 1_000_000)
 LEDGER_ROWS = 10_000_000
 REPLICAS = (2, 4)
 
 
-def catalogue(rig: Rig, carts: int, reps: int) -> dict[str, list[throughput.Run]]:
-    """By number of SKUs; in turn, although filling a million shelves takes a while."""
-    runs: dict[str, list[throughput.Run]] = {f"{skus:,} SKUs": [] for skus in SKUS}
-    for _ in range(reps):
-        for skus in SKUS:
-            runs[f"{skus:,} SKUs"].append(throughput.to_sellers(rig, carts, Shape(Market(skus=skus))))
+def catalogue(rig: Rig, carts: int, reps: int) -> dict[str, list[Run]]:
+    """By number of SKUs, always of a thousand sellers: with fewer SKUs a seller, carts would be of more sellers. In
+    turn, although filling a million shelves takes a while."""
+    runs: dict[str, list[Run]] = {f"{skus:,} SKUs": [] for skus in SKUS}
+    markets = dict(zip(runs, (Market(skus=skus, sellers=1_000) for skus in SKUS)))
+    for name in in_turn(runs, reps):
+        runs[name].append(throughput.to_sellers(rig, carts, Shape(markets[name])))
     return runs
 
 
-def ledger(preset: str, folder: Path, carts: int, reps: int) -> tuple[dict[str, list[throughput.Run]], list[str]]:
-    """With an empty and with a long ledger, each on servers whose data stays in `folder` for the next time."""
-    runs: dict[str, list[throughput.Run]] = {}
-    violations: list[str] = []
-    for rows in (0, LEDGER_ROWS):
-        name = f"{rows:,} older ledger rows"
-        servers = Servers(folder / f"ledger-{rows}")
-        _need_room(folder, rows)
-        servers.start(fresh=False)
-        try:
-            rig = Rig(servers, preset, rows)
-            runs[name] = [throughput.to_sellers(rig, carts) for _ in range(reps)]
-            violations += rig.violations
-        finally:
-            servers.stop()
-    return runs, violations
+def ledger(preset: str, folder: Path, carts: int, reps: int) -> tuple[dict[str, list[Run]], list[str]]:
+    """With an empty and with a long ledger, in turn, each on servers whose data stays in `folder` for the next time."""
+    runs: dict[str, list[Run]] = {}
+    with contextlib.ExitStack() as stack:
+        rigs = {}
+        for rows in (0, LEDGER_ROWS):
+            servers = Servers(folder / f"ledger-{rows}")
+            if rows and not servers.run.path.exists():
+                _need_room(folder, rows)
+            servers.start(fresh=False)
+            stack.callback(servers.stop)
+            rigs[f"{rows:,} older ledger rows"] = Rig(servers, preset, rows)
+        for name, rig in rigs.items():
+            stack.callback(rig.end_loads)
+            throughput.to_sellers(rig, carts // 4)
+            runs[name] = []
+        for name in in_turn(rigs, reps):
+            runs[name].append(throughput.to_sellers(rigs[name], carts))
+    return runs, [violation for rig in rigs.values() for violation in rig.violations]
 
 
-def replicas(rig: Rig, carts: int, reps: int) -> dict[str, list[throughput.Run]]:
+def replicas(rig: Rig, carts: int, reps: int) -> dict[str, list[Run]]:
     """One, two and four of each worker, in turn."""
-    runs: dict[str, list[throughput.Run]] = {f"{count} of each": [] for count in (1, *REPLICAS)}
-    for _ in range(reps):
-        for count in (1, *REPLICAS):
-            shape = Shape(replicas={name: count for name in WORKERS})
-            runs[f"{count} of each"].append(throughput.to_sellers(rig, carts, shape))
+    shapes = {f"{count} of each": Shape(replicas={name: count for name in WORKERS}) for count in (1, *REPLICAS)}
+    runs: dict[str, list[Run]] = {name: [] for name in shapes}
+    for name in in_turn(shapes, reps):
+        runs[name].append(throughput.to_sellers(rig, carts, shapes[name]))
     return runs
 
 
@@ -65,12 +69,12 @@ def cold_start(rig: Rig, reps: int) -> list[float]:
         hearing.wait_listening()
         begun_at = time.monotonic()
         with rig.fleet(wait=False):
-            hearing.result()
-            times.append(1000 * (time.monotonic() - begun_at))
+            times.append(1000 * (hearing.result()["first_at_s"] - begun_at))
     return times
 
 
 def _need_room(folder: Path, rows: int) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     if shutil.disk_usage(folder).free < 1_000 * rows:
-        raise Trouble(f"a ledger of {rows:,} rows needs {rows // 1_000_000} GB in {folder}", "make room, or leave out `ledger`")
+        raise Trouble(f"a ledger of {rows:,} rows needs {rows // 1_000_000} GB in {folder}",
+                      "make room, or leave out `ledger`")

@@ -7,8 +7,9 @@ import statistics
 import tempfile
 import time
 from pathlib import Path
-from typing import Mapping
+from typing import Iterable, Iterator, Mapping
 
+from ..console import Trouble
 from . import verify
 from .market import Market
 from .rig import Rig, Usage
@@ -40,46 +41,60 @@ class Run:
 
 def to_queues(rig: Rig, carts: int, shape: Shape = Shape()) -> Run:
     """Until the last message stands in the sellers' queues; nobody consumes them meanwhile."""
-    rig.restock(shape.market)
-    sent = rig.load("send", *rig.carts(shape.market, "--carts", str(carts), "--repeats", str(shape.repeats)))
+    sent = _send(rig, carts, shape)
     with rig.fleet(shape.replicas, shape.config, wait=False) as fleet:
         before, begun_at = rig.usage(fleet), time.monotonic()
-        first_at, first = rig.until_depth(lambda depth: depth > 0)
-        last_at, _ = rig.until_depth(lambda depth: depth >= sent["messages"])
+        first_at, first = rig.until_sellers_have(1)
+        last_at, _ = rig.until_sellers_have(sent["messages"])
         after = rig.usage(fleet)
+    if last_at == first_at:
+        raise Trouble(f"{carts:,} carts were through before their first message was seen", "take more carts: --carts")
     rate = carts * (1 - first / sent["messages"]) / (last_at - first_at)
     with tempfile.TemporaryDirectory() as folder:
         record = Path(folder) / "record"
-        rig.load("hear", "--amqp", rig.amqp_url, "--expect", str(sent["messages"]), "--patience", "5", "--record", str(record))
-        return _run(rig, sent, shape, record, rate, carts / (last_at - begun_at), (before, after))
+        rig.load("hear", "--amqp", rig.amqp_url, "--expect", str(sent["messages"]), "--patience", "5",
+                 "--record", str(record))
+        bad = verify.run(rig, sent, record, shape.market.elsewhere)
+    return _run(sent, (rate, carts / (last_at - begun_at)), (before, after), bad)
 
 
 def to_sellers(rig: Rig, carts: int, shape: Shape = Shape()) -> Run:
     """Until the sellers' consumer has taken the last message."""
-    rig.restock(shape.market)
-    sent = rig.load("send", *rig.carts(shape.market, "--carts", str(carts), "--repeats", str(shape.repeats)))
+    sent = _send(rig, carts, shape)
     with tempfile.TemporaryDirectory() as folder:
         record = Path(folder) / "record"
-        hearing = rig.begin_load("hear", "--amqp", rig.amqp_url, "--expect", str(sent["messages"]), "--cancel",
-                                 str(shape.cancelled), "--record", str(record))
+        hearing = rig.begin_load("hear", "--amqp", rig.amqp_url, "--expect", str(sent["messages"]),
+                                 "--cancel", str(shape.cancelled), "--record", str(record))
         hearing.wait_listening()
         with rig.fleet(shape.replicas, shape.config, wait=False) as fleet:
             before, begun_at = rig.usage(fleet), time.monotonic()
             heard = hearing.result()
             took = time.monotonic() - begun_at
             after = rig.usage(fleet)
-        return _run(rig, sent, shape, record, carts / heard["seconds"], carts / took, (before, after))
+        bad = verify.run(rig, sent, record, shape.market.elsewhere, heard["cancelled"])
+    if heard["seconds"] == 0:
+        raise Trouble(f"the sellers heard {heard['messages']} messages, all at once", "take more carts: --carts")
+    return _run(sent, (carts / heard["seconds"], carts / took), (before, after), bad)
 
 
-def _run(rig: Rig, sent: dict, shape: Shape, record: Path, rate: float, rate_with_start: float,
-         usage: tuple[Usage, Usage]) -> Run:
-    bad = verify.orders(rig, rig.run, sent["carts"], sent["lines"]) + verify.databases(rig)
-    bad += verify.messages(rig, rig.run, record, shape.market.elsewhere)
-    rig.violations += bad
+def _send(rig: Rig, carts: int, shape: Shape) -> dict:
+    rig.restock(shape.market)
+    return rig.load("send", *rig.carts(shape.market, "--carts", str(carts), "--repeats", str(shape.repeats)))
+
+
+def _run(sent: dict, rates: tuple[float, float], usage: tuple[Usage, Usage], bad: list[str]) -> Run:
     before, after = usage
     cpu = {name: 1000 * seconds / sent["carts"] for name, seconds in after.since(before).items()}
-    return Run(sent["carts"], sent["messages"], rate, rate_with_start, cpu,
-               {name: used / 1e6 for name, used in after.resident_bytes.items()}, bad)
+    return Run(sent["carts"], sent["messages"], *rates, cpu,
+               {name: used / 1e6 for name, used in after.resident_bytes_max.items()}, bad)
+
+
+def in_turn(names: Iterable[str], reps: int) -> Iterator[str]:
+    """Each name so many times, and every other time the other way round: neither a machine that drifts nor what the
+    one before left behind favours any."""
+    names = list(names)
+    for number in range(reps):
+        yield from names if number % 2 == 0 else reversed(names)
 
 
 def summary(runs: list[Run]) -> dict:
@@ -87,6 +102,7 @@ def summary(runs: list[Run]) -> dict:
     return {"carts_per_s": statistics.median(run.carts_per_s for run in runs),
             "carts_per_s_with_start": statistics.median(run.carts_per_s_with_start for run in runs),
             "runs": [round(run.carts_per_s) for run in runs],
+            "messages_per_cart": statistics.median(run.messages / run.carts for run in runs),
             "cpu_ms_per_cart": median_of([run.cpu_ms_per_cart for run in runs]),
             "resident_mb": median_of([run.resident_mb for run in runs])}
 

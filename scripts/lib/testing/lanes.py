@@ -13,6 +13,7 @@ import os
 import signal
 import sys
 import tempfile
+import traceback
 from typing import Callable, ContextManager, Iterator, NamedTuple
 
 from ..console import Trouble, say
@@ -91,7 +92,10 @@ def _lane(number: int, lane: Callable[[int], ContextManager[Work]], waiting, pip
             pass
         except Trouble as error:
             trouble.fail(f"lane {number} of tests", str(error))
-        pipe.send(Done("", captured.take(), trouble, last=True))
+        except Exception:
+            trouble.fail(f"lane {number} of tests", traceback.format_exc())
+        with contextlib.suppress(BrokenPipeError):  # the runner may have gone
+            pipe.send(Done("", captured.take(), trouble, last=True))
 
 
 class _Captured(contextlib.AbstractContextManager):

@@ -140,13 +140,13 @@ TEST_CASE("what is none of the splitter's is parked and disturbs nobody") {
 TEST_CASE("messages to the router are bounded in count and bytes") {
     empty_tables();
     splitter::Config config;
-    config.events_per_message_max = 3;
+    config.packing.events_max = 3;
     splitter::Handler handler(worker_session("splitter"), routing::fixed_rules(), config);
     std::vector<worker::Member> batch;
     for (int i = 0; i < 8; ++i) batch.push_back(ready("o" + std::to_string(i), {"a"}));
     CHECK(handler.handle(batch).outgoing.size() == 3);
-    config.events_per_message_max = 100;
-    config.bytes_per_message_max = 1'024;
+    config.packing.events_max = 100;
+    config.packing.bytes_max = 1'024;
     splitter::Handler small(worker_session("splitter"), routing::fixed_rules(), config);
     const auto result = small.handle(batch);
     CHECK(result.outgoing.size() > 3);

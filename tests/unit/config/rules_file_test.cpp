@@ -135,8 +135,8 @@ TEST_CASE("a message alone, in YAML or JSON") {
     const auto read =
         read_given({"m.json",
                     R"({"seller": "acme", "region": "north", "tags": ["a", "b"], "channel": "web",
-                                      "currency": "BRL", "value_minor": 12,
-                                      "lines": [{"sku": "mug", "category": "china"}, {"warehouse": "main"}]})",
+                        "currency": "BRL", "value_minor": 12,
+                        "lines": [{"sku": "mug", "category": "china"}, {"warehouse": "main"}]})",
                     {}});
     const auto* given = std::get_if<RulesExample>(&read);
     REQUIRE(given != nullptr);

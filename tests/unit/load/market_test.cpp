@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <set>
 
 #include "common/codec/decode.hpp"
@@ -55,16 +56,20 @@ TEST_CASE("what is special about a mix shows in its carts") {
         for (int i = 0; i < 500; ++i) CHECK(market.next().lines.front().offer == 0);
     }
     SUBCASE("sold-out SKUs in the head") {
-        mix.sold_out = 10;
+        mix.sold_out = 3;
+        const std::set<std::size_t> empty{0, 7'919, 15'838};  // as scripts/lib/bench/market.py leaves them
         Market market(mix);
         int refused = 0;
         for (int i = 0; i < 2'000; ++i) {
             const auto cart = market.next();
             CHECK((cart.messages == 0) == !cart.served);
+            const bool wants = std::any_of(cart.lines.begin(), cart.lines.end(), [&](const load::Line& line) {
+                return empty.contains(line.offer);
+            });
+            CHECK(wants == !cart.served);
             refused += cart.served ? 0 : 1;
         }
-        CHECK(refused > 200);
-        CHECK(refused < 1'400);
+        CHECK(refused > 100);
     }
     SUBCASE("four sellers") {
         mix.four_sellers = 1;

@@ -68,10 +68,10 @@ class CapturedStderr {
 TEST_CASE("a line has its time, level, event and fields in order") {
     const std::string line =
         logging::format_line(logging::Level::warn, "lane_paused", {{"lane", 3}, {"reason", "full"}});
-    const char* form =
-        R"(^\{"ts":"[0-9]{4}-[0-9][0-9]-[0-9][0-9]T[0-9][0-9]:[0-9][0-9]:[0-9][0-9]\.[0-9]{6}Z","level":"warn",)"
-        R"("event":"lane_paused","lane":3,"reason":"full"\})"
-        "\n$";
+    const char* form = R"(^\{"ts":"[0-9]{4}-[0-9][0-9]-[0-9][0-9]T)"
+                       R"([0-9][0-9]:[0-9][0-9]:[0-9][0-9]\.[0-9]{6}Z","level":"warn",)"
+                       R"("event":"lane_paused","lane":3,"reason":"full"\})"
+                       "\n$";
     CHECK(matches(line, form));
 }
 

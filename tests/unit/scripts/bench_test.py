@@ -7,25 +7,73 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from lib.bench import report, verify
+from lib.bench import limits, parts, report, throughput, verify
 from lib.bench.market import Market
 from lib.bench.peer import Peer
+from lib.bench.rig import Usage
 from lib.console import Trouble
 
 
 class Verification(unittest.TestCase):
-    STORED = {("s/main/1", "a"), ("s/main/2", "b"), ("t/main/1", "c")}
+    def compare(self, arrived: list[str]) -> list[str]:
+        stored = {"s/main/1": b"\xaa", "s/main/2": b"\xbb", "t/main/1": b"\xcc"}
+        return verify.compare((f"{line}\n" for line in arrived), stored)
 
     def test_what_is_stored_arrived_once_and_in_sequence(self):
-        self.assertEqual([], verify.compare(["s/main/1 a", "t/main/1 c", "s/main/2 b"], self.STORED))
+        self.assertEqual([], self.compare(["s/main/1 aa", "t/main/1 cc", "s/main/2 bb"]))
 
     def test_what_is_wrong_is_named(self):
-        for arrived, complaint in ((["s/main/1 a", "s/main/2 b"], "P7: 1 stored messages did not arrive, like t/main/1"),
-                                   (["s/main/2 b", "s/main/1 a", "t/main/1 c"], "P5: s/main/2 came after number 0"),
-                                   (["s/main/1 a", "s/main/2 x", "t/main/1 c"], "arrived that are not stored"),
-                                   (["s/main/1 a", "s/main/1 a", "s/main/2 b", "t/main/1 c"], "P2: 1 messages arrived more")):
+        for arrived, complaint in (
+                (["s/main/1 aa", "s/main/2 bb"], "P7: 1 stored messages did not arrive, like t/main/1"),
+                (["s/main/2 bb", "s/main/1 aa", "t/main/1 cc"], "P5: s/main/2 came after number 0"),
+                (["s/main/1 aa", "s/main/2 dd"], "P2: 1 messages arrived that are not stored, like s/main/2"),
+                (["s/main/3 aa"], "P2: 1 messages arrived that are not stored, like s/main/3"),
+                (["s/main/1 aa", "s/main/1 aa"], "P2: 1 messages arrived more than once, like s/main/1")):
             with self.subTest(complaint):
-                self.assertIn(complaint, "\n".join(verify.compare(arrived, self.STORED)))
+                self.assertIn(complaint, "\n".join(self.compare(arrived)))
+
+
+class Rounds(unittest.TestCase):
+    """What is made of rounds in which the fleet, the comparator and the bare servers were measured in turn."""
+
+    @staticmethod
+    def one(rate: float, cpu: float, peer_rate: float, peer_cpu: float, ceiling: float) -> dict:
+        return {"fleet": {"carts": 10, "messages": 20, "carts_per_s": rate, "carts_per_s_with_start": rate,
+                          "cpu_ms_per_cart": {"reserver": cpu, "splitter": 0, "router": 0, "postgres": cpu},
+                          "resident_mb": {"reserver": 30}, "violations": []},
+                "broker": 4, "sql": 4, "peer_sql": 4, "ceiling": ceiling,
+                "peer": {"carts_per_s": peer_rate, "cpu_ms_per_cart": {"worker": peer_cpu}}}
+
+    def test_ratios_are_of_one_round_and_the_median_counts(self):
+        found = parts.summary([self.one(100, 1, 100, 4, 100), self.one(50, 2, 25, 5, 100),
+                               self.one(300, 1, 100, 8, 200)])
+        self.assertEqual((2.0, 1.0), (found["ratio_to_peer"], found["ratio_to_ceiling"]))
+        self.assertEqual((0.5, 0.25), (found["cpu_ratio_to_peer"], found["workers_cpu_ratio_to_peer"]))
+        self.assertEqual((2, 1), (found["cpu_ms"], found["workers_cpu_ms"]))
+        self.assertEqual(100, found["fleet"]["carts_per_s"])
+
+    def test_every_other_time_it_is_the_other_way_round(self):
+        self.assertEqual(list("abccbaabc"), list(throughput.in_turn("abc", 3)))
+
+
+class Growth(unittest.TestCase):
+    def samples(self, *depths: int) -> list:
+        used = {"reserver": 30_000_000}
+        return [({"reserver.carts": depth}, Usage({}, used, used)) for depth in depths]
+
+    def test_what_stays_the_same_does_not_grow(self):
+        self.assertEqual([], limits.growth(self.samples(0, 9_000, 9_100, 8_900, 9_000))["grew"])
+        self.assertEqual([], limits.growth(self.samples(0, 0, 5, 400, 1_500))["grew"])
+
+    def test_what_grows_is_named(self):
+        found = limits.growth(self.samples(0, 5_000, 10_000, 15_000, 20_000))
+        self.assertEqual(["reserver.carts"], found["grew"])
+        self.assertEqual(({"reserver.carts": 5_000}, {"reserver.carts": 20_000}),
+                         (found["waiting_early"], found["waiting_late"]))
+
+    def test_a_moment_is_no_time(self):
+        with self.assertRaisesRegex(Trouble, "measure for longer"):
+            limits.growth(self.samples(1, 2))
 
 
 class Comparators(unittest.TestCase):
@@ -36,7 +84,8 @@ class Comparators(unittest.TestCase):
     def peer(self, line: str):
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
-            for script, text in (("run.sh", f"echo 'a table'; echo '{line}' > $PEERS_TMP/results-1.jsonl"), ("servers.sh", "")):
+            for script, text in (("run.sh", f"echo 'a table'; echo '{line}' > $PEERS_TMP/results-1.jsonl"),
+                                 ("servers.sh", "")):
                 (folder / script).write_text(f"#!/bin/sh\n{text}\n")
                 (folder / script).chmod(stat.S_IRWXU)
             with Peer(folder, folder / "scratch") as peer:
@@ -44,11 +93,12 @@ class Comparators(unittest.TestCase):
 
     def test_a_run_is_read(self):
         with self.peer(self.RUN.replace("VERIFY", "ok")) as peer:
-            self.assertEqual({"carts_per_s": 5, "carts_per_s_with_start": 4, "cpu_ms_per_cart": {"worker": 1.0, "postgres": 2.0}},
-                             peer.throughput(10))
+            self.assertEqual({"carts_per_s": 5, "carts_per_s_with_start": 4,
+                              "cpu_ms_per_cart": {"worker": 1.0, "postgres": 2.0}}, peer.throughput(10))
 
     def test_one_that_broke_its_own_promises_does_not_count(self):
-        with self.peer(self.RUN.replace("VERIFY", "bad")) as peer, self.assertRaisesRegex(Trouble, "comparator failed: bad"):
+        with self.peer(self.RUN.replace("VERIFY", "bad")) as peer, \
+                self.assertRaisesRegex(Trouble, "comparator failed: bad"):
             peer.throughput(10)
 
     def test_one_that_measured_nothing_is_named(self):
@@ -69,7 +119,8 @@ class Report(unittest.TestCase):
 
     def test_goals_are_reached_or_missed(self):
         shown = self.table({"violations": [], "latency_200": {"p50_ms": 5.0, "p99_ms": 26.0},
-                            "replicas": {"1 of each": {"carts_per_s": 1000, "ratio": 1}, "2 of each": {"carts_per_s": 960, "ratio": 0.96}}})
+                            "replicas": {"1 of each": {"carts_per_s": 1000, "ratio": 1},
+                                         "2 of each": {"carts_per_s": 960, "ratio": 0.96}}})
         self.assertRegex(shown, r"p50 +5\.0 ms +<= 8 ms  reached")
         self.assertRegex(shown, r"p99 +26\.0 ms +<= 25 ms  missed")
         self.assertRegex(shown, r"2 of each, of the first +0\.96 +>= 0\.95  reached")

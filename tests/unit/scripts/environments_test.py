@@ -19,14 +19,17 @@ class Owners(unittest.TestCase):
 
             def look() -> None:
                 while not ended.is_set():
-                    dead.extend(path for path in folders if (path / "owner").exists() and not environments._owner_lives(path))
+                    dead.extend(path for path in folders
+                                if (path / "owner").exists() and not environments._owner_lives(path))
             watcher = threading.Thread(target=look)
             watcher.start()
             with contextlib.ExitStack() as stack:
-                for folder in folders:
-                    stack.enter_context(environments._owned(folder))
-                ended.set()
-                watcher.join()
+                try:
+                    for folder in folders:
+                        stack.enter_context(environments._owned(folder))
+                finally:
+                    ended.set()
+                    watcher.join()
             self.assertEqual([], dead)
             self.assertFalse(environments._owner_lives(folders[0]))
 

@@ -60,6 +60,15 @@ class Lanes(unittest.TestCase):
         self.assertEqual(1, results.pop("").failed)
         self.assertEqual({"a": 1, "b": 1, "c": 1}, {job: tally.passed for job, tally in results.items()})
 
+    def test_a_mistake_in_a_lane_is_told_with_its_place(self):
+        @contextlib.contextmanager
+        def lane(_):
+            raise KeyError("no such thing")
+            yield
+        results, _ = self.run_jobs(["a"], lane, 1)
+        (_, detail), = results[""].failures
+        self.assertRegex(detail, r"(?s)lanes_test\.py.*KeyError: 'no such thing'")
+
     def test_jobs_that_nobody_did_are_failures(self):
         @contextlib.contextmanager
         def lane(_):

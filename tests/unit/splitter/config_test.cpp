@@ -8,8 +8,8 @@ using namespace cartwright;
 
 TEST_CASE("the splitter's section is read") {
     splitter::Config config;
-    config::load_text(config, "events_per_message_max: 7\norders:\n  events_max: 9\n");
-    CHECK(config.events_per_message_max == 7);
+    config::load_text(config, "orders:\n  prefetch: 7\n  events_max: 9\n");
+    CHECK(config.orders.prefetch == 7);
     CHECK(config.orders.members_max == 9);
-    CHECK_THROWS_AS(config::load_text(config, "events_per_message_max: 0\n"), outcome::StartupError);
+    CHECK_THROWS_AS(config::load_text(config, "orders:\n  events_max: 0\n"), outcome::StartupError);
 }

@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+#include "common/codec/encode.hpp"
+
 using namespace cartwright;
 using namespace cartwright::worker;
 
@@ -30,4 +32,27 @@ TEST_CASE("one event is a plain event, several are a batch, bounded in count and
     const auto large =
         pack("x", "k", {{"1", "t", std::string(50, 'a')}, {"2", "t", std::string(50, 'b')}}, {100, 60});
     CHECK(large.size() == 2);
+}
+
+TEST_CASE("whoever reads with the limits that were packed for takes every message") {
+    codec::Limits reader;
+    reader.body_bytes_max = 1'024;
+    reader.members_max = 4;
+    codec::Decoder decoder(reader);
+    std::vector<EncodedEvent> events;
+    for (std::size_t i = 0; i < 40; ++i) {
+        message::Envelope envelope;
+        envelope.id = EventId(std::string(1 + 9 * i, 'e'));  // sizes up to 500 bytes
+        envelope.type = "t";
+        envelope.source = "s";
+        events.push_back({envelope.id.str(), "t", codec::encode_event(envelope, "{}")});
+    }
+    std::size_t full = 0, read = 0;
+    for (const auto& message : pack("x", "k", events, packed_for(reader))) {
+        CHECK(message.body.size() <= reader.body_bytes_max);
+        full += message.body.size() > reader.body_bytes_max - 500 ? 1 : 0;
+        read += decoder.decode(message.body).size();
+    }
+    CHECK(read == events.size());
+    CHECK(full > 3);
 }
