@@ -128,3 +128,17 @@ struct OfferKey {
 };
 
 }  // namespace cartwright
+
+template <>
+struct std::hash<cartwright::OfferKey> {
+    std::size_t operator()(const cartwright::OfferKey& key) const noexcept {
+        return cartwright::hash_of(key.seller_id, key.sku);
+    }
+};
+
+template <>
+struct std::hash<cartwright::PositionKey> {
+    std::size_t operator()(const cartwright::PositionKey& key) const noexcept {
+        return cartwright::hash_of(key.seller_id, key.sku, key.warehouse);
+    }
+};

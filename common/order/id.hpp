@@ -54,6 +54,18 @@ struct std::hash<cartwright::Id<Tag>> {
     }
 };
 
+namespace cartwright {
+
+/// Of several identifiers in this order.
+template <class... Ids>
+std::size_t hash_of(const Ids&... ids) noexcept {
+    std::size_t hash = 0;
+    ((hash = hash * 1'000'003 ^ std::hash<Ids>{}(ids)), ...);
+    return hash;
+}
+
+}  // namespace cartwright
+
 template <class Tag>
 struct fmt::formatter<cartwright::Id<Tag>> : fmt::formatter<std::string_view> {
     template <class Context>

@@ -14,7 +14,7 @@
 namespace cartwright::reserver {
 
 struct Config {
-    worker::LaneConfig carts{1'500, 500};
+    worker::LaneConfig carts{3'000, 1'000};
     worker::LaneConfig movements{600, 200};
     std::size_t lines_max = 500;
     std::int64_t quantity_max = 100'000;

@@ -109,7 +109,7 @@ stock::Shelf Taking::shelf() const {
 }
 
 std::vector<stock::Demand> Taking::by_index(std::span<const OrderDemand> demands) const {
-    std::map<SellerId, std::size_t> sellers;
+    std::unordered_map<SellerId, std::size_t> sellers;
     std::vector<stock::Demand> result;
     result.reserve(demands.size());
     for (const auto& demand : demands) {
@@ -126,13 +126,16 @@ std::vector<stock::Demand> Taking::by_index(std::span<const OrderDemand> demands
 /// Units and ledger rows per position: one row an order and position, however many of its lines share it.
 std::map<std::size_t, Taking::Wanted> Taking::wanted(std::span<const stock::Decision> decisions) const {
     std::map<std::size_t, Wanted> result;
+    std::vector<std::size_t> positions;
     for (const auto& decision : decisions) {
-        std::set<std::size_t> seen;
+        positions.clear();
         for (const auto& take : decision.takes) {
-            auto& position = result[take.position];
-            position.units += take.quantity;
-            position.events += seen.insert(take.position).second ? 1 : 0;
+            result[take.position].units += take.quantity;
+            positions.push_back(take.position);
         }
+        std::sort(positions.begin(), positions.end());
+        positions.erase(std::unique(positions.begin(), positions.end()), positions.end());
+        for (const auto position : positions) ++result[position].events;
     }
     return result;
 }

@@ -96,10 +96,10 @@ class Taking {
     std::string default_warehouse_;
     const std::set<OfferKey>& widened_;
     std::vector<OfferKey> offers_;
-    std::map<OfferKey, std::size_t> offer_index_;
+    std::unordered_map<OfferKey, std::size_t> offer_index_;
     std::vector<std::vector<std::size_t>> chains_;
     std::vector<Row> rows_;
-    std::map<PositionKey, std::size_t> row_index_;
+    std::unordered_map<PositionKey, std::size_t> row_index_;
 };
 
 /// Runs a transaction again with wider locks for as long as it asks for them. Throws as Session::transaction
