@@ -8,6 +8,7 @@
 #include <random>
 #include <set>
 #include <thread>
+#include <vector>
 
 #include "common/log/log.hpp"
 #include "common/outcome/trouble.hpp"
@@ -57,7 +58,7 @@ void refuse_zero_bytes(const std::string& text) {
 
 }  // namespace
 
-Rows Transaction::run(const Statement& statement, const std::vector<Parameter>& parameters) {
+Rows Transaction::run(const Statement& statement, std::span<const Parameter> parameters) {
     if (!data_.prepared.contains(std::string_view{statement.name})) {
         data_.connection.prepare(statement.name, statement.sql);
         data_.prepared.emplace(statement.name);

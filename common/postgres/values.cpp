@@ -37,27 +37,41 @@ void append_escaped(std::string& to, std::string_view text, const Escapes& escap
 
 }  // namespace
 
-void Array::separate() {
-    if (size_++ > 0) text_ += ',';
+/// In the place of the brace at the end, which every `add` writes anew.
+void Array::open() {
+    if (size_++ == 0) {
+        text_.pop_back();
+    } else {
+        text_.back() = ',';
+    }
 }
 
 Array& Array::add(std::string_view text) {
-    separate();
+    open();
     text_ += '"';
     append_escaped(text_, text, in_arrays);
-    text_ += '"';
+    text_ += "\"}";
     return *this;
 }
 
 Array& Array::add(std::int64_t number) {
-    separate();
+    open();
     text_ += std::to_string(number);
+    text_ += '}';
     return *this;
 }
 
 Array& Array::add_null() {
-    separate();
-    text_ += "NULL";
+    open();
+    text_ += "NULL}";
+    return *this;
+}
+
+Texts& Texts::add(std::string_view text) {
+    constexpr char separator = '\x1f';
+    CARTWRIGHT_ASSERT(!text.empty() && text.find(separator) == std::string_view::npos);
+    if (!std::exchange(empty_, false)) text_ += separator;
+    text_ += text;
     return *this;
 }
 

@@ -145,7 +145,8 @@ void Bare::write(Transaction& transaction, const std::vector<Stored>& carts, Pos
 }
 
 void Bare::reserve(Transaction& transaction, const std::vector<Stored>& carts) const {
-    Array ids, states, hashes, answers, reply_tos, correlation_ids;
+    Array ids, states, hashes, reply_tos, correlation_ids;
+    postgres::Texts answers;
     for (const auto& stored : carts) {
         ids.add(stored.cart.order_id);
         states.add("ready");

@@ -115,13 +115,14 @@ router::Config router_config() {
     return config;
 }
 
-const reserver::Config& reserver_config() {
-    static const auto config = [] {
-        reserver::Config small;
-        small.fill_orders_max = 2;
-        small.packing.events_max = 3;
-        return small;
-    }();
+reserver::Config reserver_config() {
+    reserver::Config config;
+    config.fill_orders_max = 2;
+    config.packing.events_max = 3;
+    if (world().remembers_for_ever) {  // however little is left: most plans are wrong
+        config.known_positions.age_max = std::chrono::hours(1);
+        config.known_positions.spare = -1'000;
+    }
     return config;
 }
 

@@ -43,7 +43,7 @@ namespace {
 using model::world;
 
 /// Sorted keys lock rows in one order everywhere, and a repeated key would be applied once.
-void check_keys(const model::Modelled& modelled, const std::vector<Parameter>& parameters) {
+void check_keys(const model::Modelled& modelled, std::span<const Parameter> parameters) {
     std::vector<std::vector<model::MaybeText>> columns;
     for (std::size_t i = 0; i < modelled.keys; ++i) columns.push_back(model::elements(*parameters[i]));
     for (std::size_t row = 1; row < columns.front().size(); ++row) {
@@ -70,7 +70,7 @@ void be_alive(model::Work& work) {
 
 }  // namespace
 
-Rows Transaction::run(const Statement& statement, const std::vector<Parameter>& parameters) {
+Rows Transaction::run(const Statement& statement, std::span<const Parameter> parameters) {
     auto& here = world();
     here.scheduler.step();
     be_alive(data_.work);

@@ -1,5 +1,6 @@
 #include "tests/model/statement.hpp"
 
+#include <algorithm>
 #include <map>
 
 namespace cartwright::model {
@@ -23,6 +24,16 @@ std::vector<MaybeText> elements(std::string_view literal) {
             word == "NULL" ? result.emplace_back(std::nullopt) : result.emplace_back(std::string(word));
             at = end;
         }
+    }
+    return result;
+}
+
+std::vector<Text> joined(std::string_view texts) {
+    std::vector<Text> result;
+    for (std::size_t begin = 0; begin < texts.size();) {
+        const auto end = std::min(texts.find('\x1f', begin), texts.size());
+        result.emplace_back(texts.substr(begin, end - begin));
+        begin = end + 1;
     }
     return result;
 }

@@ -22,6 +22,7 @@ struct Answer {
 
 /// Elements of an array literal as postgres::Array builds it.
 std::vector<MaybeText> elements(std::string_view literal);
+std::vector<Text> joined(std::string_view texts);
 /// Rows as postgres::NewRows builds them.
 std::vector<std::vector<MaybeText>> appended(std::string_view rows);
 
@@ -29,7 +30,7 @@ std::vector<std::vector<MaybeText>> appended(std::string_view rows);
 class Call {
   public:
     Call(Database& of, Work& one, Mutation mutation, std::int64_t now_us,
-         const std::vector<postgres::Parameter>& parameters)
+         std::span<const postgres::Parameter> parameters)
         : database(of), work(one), time_us(now_us), mutation_(mutation), parameters_(parameters) {}
 
     Database& database;
@@ -39,6 +40,8 @@ class Call {
 
     bool is(Mutation mutation) const { return mutation_ == mutation; }
     std::vector<MaybeText> list(std::size_t parameter) const { return elements(*parameters_[parameter]); }
+    /// As postgres::Texts builds them.
+    std::vector<Text> texts(std::size_t parameter) const { return joined(*parameters_[parameter]); }
     const Text& text(std::size_t parameter) const { return *parameters_[parameter]; }
     Number number(std::size_t parameter) const { return std::stoll(*parameters_[parameter]); }
 
@@ -58,7 +61,7 @@ class Call {
     }
 
     Mutation mutation_;
-    const std::vector<postgres::Parameter>& parameters_;
+    std::span<const postgres::Parameter> parameters_;
 };
 
 inline Number to_number(const MaybeText& text) {

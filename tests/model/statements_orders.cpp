@@ -25,12 +25,13 @@ bool from_lane(const Call& call, std::string_view lane) {
 }
 
 void claim_orders(Call& call) {
-    const auto ids = call.list(0), states = call.list(1), hashes = call.list(2), answers = call.list(3),
-               reply_tos = call.list(4), correlations = call.list(5);
+    const auto ids = call.list(0), states = call.list(1), hashes = call.list(2), reply_tos = call.list(4),
+               correlations = call.list(5);
+    const auto answers = call.texts(3);
     const bool waits = !(call.is(Mutation::cart_claim_does_not_wait) && !from_lane(call, "movements")) &&
                        !(call.is(Mutation::cancellation_claim_does_not_wait) && from_lane(call, "movements"));
     for (std::size_t i = 0; i < ids.size(); ++i) {
-        OrderRow row{*states[i], hashes[i], *answers[i], std::nullopt, reply_tos[i], correlations[i]};
+        OrderRow row{*states[i], hashes[i], answers[i], std::nullopt, reply_tos[i], correlations[i]};
         auto& table = call.database.orders;
         if (table.find(*ids[i], &call.work) == nullptr) call.work.unseen_at_claim.push_back(*ids[i]);
         const bool won = waits ? call.database.insert_if_absent(call.work, table, *ids[i], std::move(row))
@@ -218,7 +219,7 @@ void read_items(Call& call) {
 }
 
 constexpr Modelled statements[] = {
-    {&query::claim_orders, 509633413, claim_orders, true, 1},
+    {&query::claim_orders, 1958088609, claim_orders, true, 1},
     {&query::read_orders, 251944718, read_orders},
     {&query::lock_orders, 112745574, lock_orders, true, 1},
     {&query::decide_orders, 3273345803, decide_orders, true, 1},

@@ -30,6 +30,7 @@ World::World(std::uint64_t seed, Mutation mutation, bool tracing, const std::fun
       database(scheduler),
       broker(scheduler, random),
       promises(*this),
+      remembers_for_ever(seed % 2 == 0),
       mutation_(mutation),
       tracing_(tracing) {
     current = this;

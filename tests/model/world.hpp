@@ -104,6 +104,7 @@ class World {
     std::vector<std::unique_ptr<Program>> programs;
     std::deque<ClientMessage> to_send;
     std::uint64_t steps = 0;
+    const bool remembers_for_ever;  ///< positions that a reserver saw: in every other schedule
 
   private:
     void storm();

@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <array>
+#include <optional>
+
 #include "common/codec/encode.hpp"
 #include "common/message/event.hpp"
 #include "common/order/time.hpp"
@@ -128,7 +131,11 @@ StreamState state_at(const Rows& rows, std::size_t row) {
     return state;
 }
 
-std::vector<postgres::Parameter> key(const StreamKey& stream) {
+std::string flag(bool value) {
+    return value ? "true" : "false";
+}
+
+std::array<postgres::Parameter, 2> key(const StreamKey& stream) {
     return {stream.seller_id.str(), stream.stream.str()};
 }
 
@@ -157,8 +164,7 @@ std::vector<StreamState> Streams::list(const std::string& seller, bool held_only
     session_.transaction([&](Transaction& transaction) {
         states.clear();
         transaction.execute_script("set local enable_mergejoin = on");
-        const auto rows =
-            transaction.run(list_streams, {seller, held_only ? "true" : "false", std::to_string(limit)});
+        const auto rows = transaction.run(list_streams, {seller, flag(held_only), std::to_string(limit)});
         for (std::size_t i = 0; i < rows.size(); ++i) states.push_back(state_at(rows, i));
     });
     return states;
@@ -240,8 +246,8 @@ void Streams::replace(const StreamKey& stream, std::int64_t number, const Decisi
         const auto body =
             codec::encode_seller_voided({stream.seller_id, name, number, now(), OrderId(text(rows, 0, 0)),
                                          type, decision.reason, decision.by});
-        transaction.run(keep_voided, {seller, name, place, decision.reason, decision.by,
-                                      decision.may_double ? "true" : "false"});
+        transaction.run(keep_voided,
+                        {seller, name, place, decision.reason, decision.by, flag(decision.may_double)});
         transaction.run(replace_message,
                         {seller, name, place, std::string(message::type::seller_voided), body});
         transaction.run(mark_replaced, {seller, name, place});
@@ -260,7 +266,7 @@ routing::Switch Streams::redirect(const StreamKey& stream, const std::string& de
             route.next = routing::Route::Next{text(locked, 0, 2), locked.integer(0, 3)};
         auto rerouted = routing::switched(route, destination, state.assigned);
         if (!rerouted.recorded && !from) refuse(fmt::format("the stream goes to {} already", destination));
-        postgres::Parameter doubled;
+        std::optional<std::string> doubled;
         if (from) {
             const auto untried = routing::first_untried(route, state.assigned);
             if (*from <= state.delivered || *from > untried)

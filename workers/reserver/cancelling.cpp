@@ -111,7 +111,8 @@ void Cancelling::insert_tombstones() {
         answers.try_emplace(one.cancellation->order_id, codec::encode_data(nothing));
     }
     if (answers.empty()) return;
-    Array ids, states, hashes, stored, reply_tos, correlation_ids;
+    Array ids, states, hashes, reply_tos, correlation_ids;
+    postgres::Texts stored;
     for (const auto& [order_id, answer] : answers) {
         ids.add(order_id.str());
         states.add("cancelled");

@@ -102,15 +102,42 @@ Timestamp placed_at(const Item& item) {
     return item.member->event.envelope.time.value_or(now());
 }
 
+/// Of carts that ask for stock, sorted and without repeats.
+std::vector<OfferKey> offers_of(const Batch& batch) {
+    std::vector<const catalogue::Offer*> named;
+    for (const auto& item : batch.items) {
+        if (!item.first || !item.rejections.empty()) continue;
+        for (const auto& candidates : item.candidates)
+            named.insert(named.end(), candidates.begin(), candidates.end());
+    }
+    const auto drop_repeats = [](auto& list) {
+        std::sort(list.begin(), list.end());
+        list.erase(std::unique(list.begin(), list.end()), list.end());
+    };
+    drop_repeats(named);  // of addresses first, which are far cheaper to compare
+    std::vector<OfferKey> offers;
+    offers.reserve(named.size());
+    for (const auto* offer : named) offers.push_back({offer->seller_id, offer->sku});
+    drop_repeats(offers);
+    return offers;
+}
+
+std::vector<const OrderDemand*> demands_of(const std::vector<Placing>& placings) {
+    std::vector<const OrderDemand*> demands;
+    demands.reserve(placings.size());
+    for (const auto& placing : placings) demands.push_back(&placing.demand);
+    return demands;
+}
+
 /// One run of the transaction.
 class Run {
   public:
     Run(Transaction& transaction, const Batch& batch, const Config& config, codec::Decoder& decoder,
-        const std::set<OfferKey>& widened)
+        const std::set<OfferKey>& widened, KnownPositions& known)
         : transaction_(transaction),
           batch_(batch),
           decoder_(decoder),
-          taking_(transaction, batch.ranks, config.default_warehouse, widened),
+          taking_(transaction, batch.ranks, config.default_warehouse, widened, &known),
           telling_(config) {}
 
     worker::Result operator()();
@@ -147,14 +174,7 @@ const catalogue::Offer* Run::choose(const Candidates& candidates, const Sku& sku
 }
 
 void Run::place_all() {
-    std::set<OfferKey> offers;
-    for (const auto& item : batch_.items) {
-        if (!item.first || !item.rejections.empty()) continue;
-        for (std::size_t line = 0; line < item.candidates.size(); ++line) {
-            for (const auto* offer : item.candidates[line]) offers.insert({offer->seller_id, offer->sku});
-        }
-    }
-    taking_.read(offers);
+    taking_.read(offers_of(batch_));
     for (const auto& item : batch_.items) {
         if (item.cart == nullptr || !item.first) continue;
         if (!item.rejections.empty()) {
@@ -178,7 +198,8 @@ void Run::claim() {
     for (const auto& item : batch_.items) {
         if (item.cart != nullptr && item.first) by_id.emplace(item.cart->order_id, &item);
     }
-    Array ids, states, hashes, answers, reply_tos, correlation_ids;
+    Array ids, states, hashes, reply_tos, correlation_ids;
+    postgres::Texts answers;
     for (const auto& [order_id, item] : by_id) {
         const auto& state = states_.at(order_id);
         ids.add(order_id.str());
@@ -204,20 +225,17 @@ void Run::reserve() {
     const auto by_policy = [](std::span<const stock::Demand> demands, stock::Shelf& shelf) {
         return stock::allocate(demands, shelf);
     };
-    std::vector<OrderDemand> demands;
-    for (const auto& placing : placings_) demands.push_back(placing.demand);
+    auto demands = demands_of(placings_);
     auto planned = taking_.plan(demands, by_policy);
     for (std::size_t i = 0; i < placings_.size(); ++i) {
         states_.insert_or_assign(placings_[i].order.order_id, outcome_of(placings_[i], planned[i], taking_));
     }
     const auto before = states_;
     claim();
-    const auto is_lost = [&](const OrderId& order_id) { return !claimed_.contains(order_id); };
-    const bool some_lost = std::any_of(demands.begin(), demands.end(),
-                                       [&](const OrderDemand& demand) { return is_lost(demand.order_id); });
+    const auto is_lost = [&](const Placing& placing) { return !claimed_.contains(placing.order.order_id); };
+    const bool some_lost = std::erase_if(placings_, is_lost) > 0;
     if (some_lost) {
-        std::erase_if(demands, [&](const OrderDemand& demand) { return is_lost(demand.order_id); });
-        std::erase_if(placings_, [&](const Placing& placing) { return is_lost(placing.order.order_id); });
+        demands = demands_of(placings_);
         planned = taking_.plan(demands, by_policy);
     }
     const auto decisions = taking_.take(demands, by_policy, planned);
@@ -323,14 +341,15 @@ CartHandler::CartHandler(std::unique_ptr<postgres::Session> session, catalogue::
     : session_(std::move(session)),
       catalogue_(catalogue),
       config_(std::move(config)),
-      decoder_(codec::Limits{}) {}
+      decoder_(codec::Limits{}),
+      known_(config_.known_positions) {}
 
 worker::Result CartHandler::handle(std::span<const worker::Member> members) {
     auto batch = gather(members, {config_.lines_max, config_.quantity_max});
     check(batch, catalogue_);
     worker::Result result;
     with_wider_locks(*session_, [&](Transaction& transaction, const std::set<OfferKey>& widened) {
-        result = Run(transaction, batch, config_, decoder_, widened)();
+        result = Run(transaction, batch, config_, decoder_, widened, known_)();
     });
     return result;
 }

@@ -8,6 +8,7 @@
 #include "common/postgres/session.hpp"
 #include "common/worker/handler.hpp"
 #include "workers/reserver/config.hpp"
+#include "workers/reserver/known_positions.hpp"
 
 namespace cartwright::reserver {
 
@@ -23,6 +24,7 @@ class CartHandler : public worker::Handler {
     catalogue::Catalogue& catalogue_;
     Config config_;
     codec::Decoder decoder_;
+    KnownPositions known_;
 };
 
 }  // namespace cartwright::reserver

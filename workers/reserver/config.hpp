@@ -10,6 +10,7 @@
 #include "common/stock/allocation.hpp"
 #include "common/worker/config.hpp"
 #include "common/worker/packing.hpp"
+#include "workers/reserver/known_positions.hpp"
 
 namespace cartwright::reserver {
 
@@ -23,6 +24,7 @@ struct Config {
     stock::FillOrder fill_order = stock::FillOrder::oldest_first;
     std::size_t fill_orders_max = 50;
     std::size_t shortfall_orders_max = 100;
+    KnownPositions::Settings known_positions;
     bool public_events = false;
     worker::PackLimits packing;  ///< what the next worker takes; not a setting of its own
 
@@ -45,6 +47,12 @@ struct Config {
                      "Held carts that one transaction looks at.");
         binder.field("shortfall_orders_max", shortfall_orders_max, {1, 1'000},
                      "Orders that a shortfall's announcement names.");
+        binder.field("known_positions_max", known_positions.entries_max, {1, 100'000'000},
+                     "Positions with plenty of stock that a lane remembers instead of reading them.");
+        binder.field("known_positions_age_max_ms", known_positions.age_max, {0, 3'600'000},
+                     "An older one is read again; 0 reads always. A new warehouse is seen by then.");
+        binder.field("known_positions_spare", known_positions.spare, {0, 1'000'000'000},
+                     "Units that are left of plenty, beside what four such batches take.");
         binder.field("public_events", public_events,
                      "Publish every order's and position's change to exchange `events`.");
     }

@@ -214,7 +214,7 @@ void FillHandler::fill_page(Walk& walk, Telling& telling) {
         auto held = lock_held(transaction, page);
         std::set<OfferKey> offers(walk.offers.begin(), walk.offers.end());
         std::vector<OrderState> decided(held.size());
-        std::vector<OrderDemand> demands;
+        std::vector<const OrderDemand*> demands;
         std::vector<std::size_t> demanding;
         std::set<SellerId> sellers;
         for (std::size_t i = 0; i < held.size(); ++i) {
@@ -223,7 +223,7 @@ void FillHandler::fill_page(Walk& walk, Telling& telling) {
                 decided[i] = rejected(order.order_id, std::move(reasons));
                 continue;
             }
-            demands.push_back(held[i].placing.demand);
+            demands.push_back(&held[i].placing.demand);
             demanding.push_back(i);
             add_offers(order, offers);
             for (const auto& part : order.sellers) sellers.insert(part.seller_id);
@@ -231,8 +231,8 @@ void FillHandler::fill_page(Walk& walk, Telling& telling) {
         const std::vector<SellerId> ranked(sellers.begin(), sellers.end());
         const auto ranks = catalogue_.warehouses(ranked);
         Taking taking(transaction, ranks, config_.default_warehouse, widened);
-        taking.read(offers);
         const std::vector<OfferKey> by_index(offers.begin(), offers.end());
+        taking.read(by_index);
         std::vector<bool> blocked;
         const auto decide = [&](std::span<const stock::Demand> wanted, stock::Shelf& shelf) {
             blocked.assign(by_index.size(), false);

@@ -14,7 +14,8 @@ inline constexpr Statement claim_orders{
     "claim_orders",
     "insert into orders (order_id, state, content_hash, answer, reply_to, correlation_id) "
     "select d.order_id, d.state::order_state, decode(d.hash, 'hex'), d.answer, d.reply_to, d.correlation_id "
-    "from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[]) "
+    "from unnest($1::text[], $2::text[], $3::text[], string_to_array($4::text, E'\\x1f'), $5::text[], "
+    "$6::text[]) "
     "as d (order_id, state, hash, answer, reply_to, correlation_id) "
     "on conflict (order_id) do nothing returning order_id"};
 

@@ -31,24 +31,30 @@ std::set<std::size_t> short_offers(std::span<const stock::Demand> demands,
 }  // namespace
 
 Taking::Taking(postgres::Transaction& transaction, const Ranks& ranks, std::string default_warehouse,
-               const std::set<OfferKey>& widened)
+               const std::set<OfferKey>& widened, KnownPositions* known)
     : transaction_(transaction),
       ranks_(ranks),
       default_warehouse_(std::move(default_warehouse)),
-      widened_(widened) {}
+      widened_(widened),
+      known_(known) {}
 
-void Taking::read(const std::set<OfferKey>& offers) {
+void Taking::read(std::span<const OfferKey> offers) {
     for (const auto& offer : offers) {
         if (!offer_index_.try_emplace(offer, offers_.size()).second) continue;
         offers_.push_back(offer);
         chains_.emplace_back();
     }
-    load(offers);
-    Array sellers, skus, warehouses;
-    std::set<OfferKey> missing;
+    std::vector<OfferKey> unknown;
     for (const auto& offer : offers) {
+        if (!remember(offer)) unknown.push_back(offer);
+    }
+    if (unknown.empty()) return;
+    load(unknown);
+    Array sellers, skus, warehouses;
+    std::vector<OfferKey> missing;
+    for (const auto& offer : unknown) {
         if (!chains_[offer_index_.at(offer)].empty()) continue;
-        missing.insert(offer);
+        missing.push_back(offer);
         sellers.add(offer.seller_id.str());
         skus.add(offer.sku.str());
         warehouses.add(default_warehouse_);
@@ -58,8 +64,35 @@ void Taking::read(const std::set<OfferKey>& offers) {
     load(missing);
 }
 
+/// False where the offer has to be read. After a run that found an offer short, it is.
+bool Taking::remember(const OfferKey& offer) {
+    if (known_ == nullptr || widened_.contains(offer)) return false;
+    const auto* found = known_->find(offer, now_);
+    if (found == nullptr) return false;
+    PositionKey key{offer.seller_id, offer.sku, found->warehouse};
+    if (!row_index_.try_emplace(key, rows_.size()).second) return true;
+    chains_[offer_index_.at(offer)].push_back(rows_.size());
+    rows_.push_back({std::move(key), found->on_hand, found->reserved, found->shortfall, found->version});
+    return true;
+}
+
+/// What the locks showed of offers that lie in one place.
+void Taking::note(const std::map<std::size_t, Wanted>& taken) {
+    if (known_ == nullptr) return;
+    for (const auto& [index, units] : taken) {
+        const auto& row = rows_[index];
+        const OfferKey offer{row.key.seller_id, row.key.sku};
+        if (chains_[offer_index_.at(offer)].size() == 1) {
+            known_->note(offer, {row.key.warehouse, row.on_hand, row.reserved, row.shortfall, row.version},
+                         units.units, now_);
+        } else {
+            known_->forget(offer);
+        }
+    }
+}
+
 /// Adds the positions of these offers that are not known yet, and puts the chains in order of rank.
-void Taking::load(const std::set<OfferKey>& offers) {
+void Taking::load(std::span<const OfferKey> offers) {
     Array sellers, skus;
     for (const auto& offer : offers) {
         sellers.add(offer.seller_id.str());
@@ -108,14 +141,15 @@ stock::Shelf Taking::shelf() const {
     return shelf;
 }
 
-std::vector<stock::Demand> Taking::by_index(std::span<const OrderDemand> demands) const {
+std::vector<stock::Demand> Taking::by_index(Demands demands) const {
     std::unordered_map<SellerId, std::size_t> sellers;
     std::vector<stock::Demand> result;
     result.reserve(demands.size());
-    for (const auto& demand : demands) {
+    for (const auto* demand : demands) {
         auto& indexed = result.emplace_back();
-        indexed.policy = demand.policy;
-        for (const auto& line : demand.lines) {
+        indexed.policy = demand->policy;
+        indexed.lines.reserve(demand->lines.size());
+        for (const auto& line : demand->lines) {
             const auto seller = sellers.try_emplace(line.offer.seller_id, sellers.size()).first->second;
             indexed.lines.push_back({seller, offer_index_.at(line.offer), line.quantity});
         }
@@ -162,7 +196,12 @@ std::set<std::size_t> Taking::lock_and_take(const std::map<std::size_t, Wanted>&
     }
     const auto rows = transaction_.run(
         query::take_units, {sellers.str(), skus.str(), warehouses.str(), units.str(), events.str()});
-    CARTWRIGHT_ASSERT(rows.size() == order.size());
+    if (rows.size() != order.size()) {  // one that was remembered is gone: all are read
+        std::set<OfferKey> all;
+        for (const auto row : order) all.insert({rows_[row].key.seller_id, rows_[row].key.sku});
+        CARTWRIGHT_ASSERT(!std::includes(widened_.begin(), widened_.end(), all.begin(), all.end()));
+        throw WidenLocks{all};
+    }
     std::set<std::size_t> short_of;
     for (std::size_t i = 0; i < rows.size(); ++i) {
         const auto index = row_index_.at(key_of(rows, i));
@@ -187,7 +226,7 @@ std::set<std::size_t> Taking::lock_and_take(const std::map<std::size_t, Wanted>&
 void Taking::require_whole_chains(const std::set<std::size_t>& offers) {
     std::set<OfferKey> keys;
     for (const auto offer : offers) keys.insert(offers_[offer]);
-    load(keys);
+    load(std::vector<OfferKey>(keys.begin(), keys.end()));
     for (const auto offer : offers) {
         const auto& chain = chains_[offer];
         if (std::any_of(chain.begin(), chain.end(), [&](std::size_t row) { return !rows_[row].locked; })) {
@@ -238,12 +277,12 @@ void Taking::set_decided(const std::map<std::size_t, Wanted>& taken,
     CARTWRIGHT_ASSERT(rows.affected() == differing.size());
 }
 
-std::vector<stock::Decision> Taking::plan(std::span<const OrderDemand> demands, const Decide& decide) const {
+std::vector<stock::Decision> Taking::plan(Demands demands, const Decide& decide) const {
     auto as_read = shelf();
     return decide(by_index(demands), as_read);
 }
 
-std::vector<stock::Decision> Taking::take(std::span<const OrderDemand> demands, const Decide& decide,
+std::vector<stock::Decision> Taking::take(Demands demands, const Decide& decide,
                                           std::vector<stock::Decision> planned) {
     const auto indexed = by_index(demands);
     auto decisions = std::move(planned);
@@ -272,11 +311,12 @@ std::vector<stock::Decision> Taking::take(std::span<const OrderDemand> demands, 
         require_locks(short_offers(indexed, decisions), short_of, wanted(decisions));
         set_decided(taken, wanted(decisions));
     }
+    note(lock);
     write(demands, decisions);
     return decisions;
 }
 
-void Taking::write(std::span<const OrderDemand> demands, std::span<const stock::Decision> decisions) {
+void Taking::write(Demands demands, std::span<const stock::Decision> decisions) {
     NewRows reservations, events;
     std::map<std::size_t, std::int64_t> next_version;
     for (const auto& [index, units] : wanted(decisions))
@@ -286,18 +326,18 @@ void Taking::write(std::span<const OrderDemand> demands, std::span<const stock::
         for (const auto& take : decisions[i].takes) {
             const auto& key = rows_[take.position].key;
             per_position[take.position] += take.quantity;
-            add(reservations, NewReservation{key, demands[i].order_id.str(),
-                                             demands[i].lines[take.line].line_id.str(), take.quantity});
+            add(reservations, NewReservation{key, demands[i]->order_id.str(),
+                                             demands[i]->lines[take.line].line_id.str(), take.quantity});
         }
-        const auto occurred_at = to_rfc3339(demands[i].occurred_at);
+        const auto occurred_at = to_rfc3339(demands[i]->occurred_at);
         for (const auto& [index, units] : per_position) {
             add(events, LedgerRow{.position = rows_[index].key,
                                   .version = next_version[index]++,
                                   .kind = "reservation",
                                   .deltas = {.reserved = units},
-                                  .cause = demands[i].order_id.str(),
-                                  .order_id = demands[i].order_id.str(),
-                                  .source = demands[i].source,
+                                  .cause = demands[i]->order_id.str(),
+                                  .order_id = demands[i]->order_id.str(),
+                                  .source = demands[i]->source,
                                   .reason = {},
                                   .occurred_at = occurred_at});
         }

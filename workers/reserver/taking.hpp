@@ -15,6 +15,7 @@
 #include "common/message/event.hpp"
 #include "common/postgres/session.hpp"
 #include "common/stock/allocation.hpp"
+#include "workers/reserver/known_positions.hpp"
 
 namespace cartwright::reserver {
 
@@ -32,6 +33,8 @@ struct OrderDemand {
     std::vector<Line> lines;
 };
 
+using Demands = std::span<const OrderDemand* const>;
+
 /// Thrown inside the transaction when more positions have to be locked than were: the transaction is run
 /// again, with every position of these offers locked from the start, so that the order of locks holds.
 struct WidenLocks {
@@ -44,21 +47,22 @@ using Ranks = std::unordered_map<SellerId, catalogue::Warehouses>;
 /// One transaction's work; made anew for each run of it.
 class Taking {
   public:
-    /// `widened`: offers of which every position is locked from the start.
+    /// `widened`: offers of which every position is locked from the start. `known`: what may be remembered
+    /// instead of read, or null.
     Taking(postgres::Transaction& transaction, const Ranks& ranks, std::string default_warehouse,
-           const std::set<OfferKey>& widened);
+           const std::set<OfferKey>& widened, KnownPositions* known = nullptr);
 
-    /// Reads the positions of offers without a lock; an offer without any gets an empty one, so that there is
-    /// a row to lock. `offers` is sorted and without repeats by its type.
-    void read(const std::set<OfferKey>& offers);
+    /// Reads the positions of offers without a lock, or remembers them; an offer without any gets an empty
+    /// one, so that there is a row to lock. `offers` is sorted and without repeats.
+    void read(std::span<const OfferKey> offers);
     /// What is available of an offer over all warehouses, as read.
     std::int64_t available(const OfferKey& offer) const;
 
     /// Decides on what was read, in the given order of demands; all their offers were read. One decision a
     /// demand.
-    std::vector<stock::Decision> plan(std::span<const OrderDemand> demands, const Decide& decide) const;
+    std::vector<stock::Decision> plan(Demands demands, const Decide& decide) const;
     /// Locks, takes what was planned, and decides again under the locks where something is short.
-    std::vector<stock::Decision> take(std::span<const OrderDemand> demands, const Decide& decide,
+    std::vector<stock::Decision> take(Demands demands, const Decide& decide,
                                       std::vector<stock::Decision> planned);
 
     /// The warehouse of a take.
@@ -78,9 +82,11 @@ class Taking {
         std::int64_t events = 0;
     };
 
-    void load(const std::set<OfferKey>& offers);
+    void load(std::span<const OfferKey> offers);
+    bool remember(const OfferKey& offer);
+    void note(const std::map<std::size_t, Wanted>& taken);
     stock::Shelf shelf() const;
-    std::vector<stock::Demand> by_index(std::span<const OrderDemand> demands) const;
+    std::vector<stock::Demand> by_index(Demands demands) const;
     std::map<std::size_t, Wanted> wanted(std::span<const stock::Decision> decisions) const;
     void add_chains(const std::set<std::size_t>& offers, std::map<std::size_t, Wanted>& lock) const;
     std::set<std::size_t> lock_and_take(const std::map<std::size_t, Wanted>& lock);
@@ -89,12 +95,14 @@ class Taking {
                        const std::map<std::size_t, Wanted>& taken) const;
     void set_decided(const std::map<std::size_t, Wanted>& taken,
                      const std::map<std::size_t, Wanted>& decided);
-    void write(std::span<const OrderDemand> demands, std::span<const stock::Decision> decisions);
+    void write(Demands demands, std::span<const stock::Decision> decisions);
 
     postgres::Transaction& transaction_;
     const Ranks& ranks_;
     std::string default_warehouse_;
     const std::set<OfferKey>& widened_;
+    KnownPositions* known_;
+    const KnownPositions::Clock::time_point now_ = KnownPositions::Clock::now();
     std::vector<OfferKey> offers_;
     std::unordered_map<OfferKey, std::size_t> offer_index_;
     std::vector<std::vector<std::size_t>> chains_;

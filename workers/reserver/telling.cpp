@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include <iterator>
-#include <map>
+#include <unordered_map>
 #include <utility>
 
 #include "common/codec/encode.hpp"
@@ -119,12 +119,15 @@ void Telling::absorb(Telling&& other) {
 
 std::vector<amqp::Outgoing> Telling::take() {
     const auto& limits = config_->packing;
-    std::map<PositionKey, message::StockChanged> newest;
-    for (auto& changed : positions_) newest.insert_or_assign(changed.position, changed);
+    std::unordered_map<PositionKey, std::size_t> newest;
+    for (std::size_t i = 0; i < positions_.size(); ++i) newest.insert_or_assign(positions_[i].position, i);
     std::vector<worker::EncodedEvent> changes;
     changes.reserve(newest.size());
-    for (const auto& [key, changed] : newest) {
-        changes.push_back(event_of(id_of(key, changed.version), message::type::stock_changed, changed));
+    for (std::size_t i = 0; i < positions_.size(); ++i) {
+        const auto& changed = positions_[i];
+        if (newest.at(changed.position) != i) continue;
+        changes.push_back(
+            event_of(id_of(changed.position, changed.version), message::type::stock_changed, changed));
         publicly(changes.back(), "stock.changed");
     }
     std::vector<amqp::Outgoing> all;
