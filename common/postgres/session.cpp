@@ -19,6 +19,17 @@ namespace cartwright::postgres {
 
 struct Rows::Data {
     pqxx::result result;
+    /// The row that was asked for last: making one costs more than reading a field of it.
+    mutable std::optional<pqxx::row> row = std::nullopt;
+    mutable std::size_t row_number = 0;
+
+    pqxx::field field(std::size_t number, int column) const {
+        if (!row || row_number != number) {
+            row = result[static_cast<pqxx::result::size_type>(number)];
+            row_number = number;
+        }
+        return (*row)[column];
+    }
 };
 
 std::size_t Rows::size() const {
@@ -30,16 +41,16 @@ std::size_t Rows::affected() const {
 }
 
 bool Rows::is_null(std::size_t row, int column) const {
-    return data_->result[static_cast<pqxx::result::size_type>(row)][column].is_null();
+    return data_->field(row, column).is_null();
 }
 
 std::string_view Rows::text(std::size_t row, int column) const {
-    const auto field = data_->result[static_cast<pqxx::result::size_type>(row)][column];
+    const auto field = data_->field(row, column);
     return {field.c_str(), field.size()};
 }
 
 std::int64_t Rows::integer(std::size_t row, int column) const {
-    return data_->result[static_cast<pqxx::result::size_type>(row)][column].as<std::int64_t>();
+    return data_->field(row, column).as<std::int64_t>();
 }
 
 struct Transaction::Data {

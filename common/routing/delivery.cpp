@@ -22,7 +22,7 @@ std::size_t carrier(std::span<const Bell> bells, bool prefer_ladder) {
     return best;
 }
 
-void interrupt_all(std::map<StreamKey, Progress>& progress) {
+void interrupt_all(ByStream<Progress>& progress) {
     const auto interrupted = std::find_if(progress.begin(), progress.end(), [](const auto& entry) {
         return entry.second.stop == Stop::interrupted;
     });
@@ -48,9 +48,9 @@ void forget_replaced(std::span<const Claim> claims, Doorbells& doorbells) {
     }
 }
 
-std::map<StreamKey, std::int64_t> allowances(const Doorbells& doorbells, std::int64_t run_max,
-                                             std::int64_t catch_up_max) {
-    std::map<StreamKey, std::int64_t> result;
+ByStream<std::int64_t> allowances(const Doorbells& doorbells, std::int64_t run_max,
+                                  std::int64_t catch_up_max) {
+    ByStream<std::int64_t> result;
     if (doorbells.empty()) return result;
     std::int64_t brought = 0;
     for (const auto& [stream, doorbell] : doorbells)
@@ -90,10 +90,10 @@ std::vector<Sending> plan(std::span<const Claim> claims, Doorbells& doorbells) {
     return run;
 }
 
-std::map<StreamKey, Progress> progress(std::span<const Claim> claims, const Doorbells& doorbells,
-                                       std::span<const Sending> run, std::span<const Outcome> outcomes) {
+ByStream<Progress> progress(std::span<const Claim> claims, const Doorbells& doorbells,
+                            std::span<const Sending> run, std::span<const Outcome> outcomes) {
     CARTWRIGHT_ASSERT(run.size() == outcomes.size());
-    std::map<StreamKey, Progress> result;
+    ByStream<Progress> result;
     for (const auto& claim : claims) result[claim.stream].delivered = claim.from;
     for (std::size_t i = 0; i < run.size(); ++i) {
         auto& stream = result.at(run[i].stream);
@@ -124,7 +124,7 @@ std::map<StreamKey, Progress> progress(std::span<const Claim> claims, const Door
     return result;
 }
 
-std::vector<Mark> marks(std::span<const Claim> claims, const std::map<StreamKey, Progress>& progress,
+std::vector<Mark> marks(std::span<const Claim> claims, const ByStream<Progress>& progress,
                         const Pauses& pauses) {
     std::vector<Mark> result;
     for (const auto& claim : claims) {

@@ -32,8 +32,8 @@ using Doorbells = std::map<StreamKey, Doorbell>;
 
 /// How many messages each stream may send in one turn, so that all together are about `run_max`: what it
 /// brought, and an equal share of the rest for catching up; at least 1, at most `catch_up_max`.
-std::map<StreamKey, std::int64_t> allowances(const Doorbells& doorbells, std::int64_t run_max,
-                                             std::int64_t catch_up_max);
+ByStream<std::int64_t> allowances(const Doorbells& doorbells, std::int64_t run_max,
+                                  std::int64_t catch_up_max);
 
 /// A stream's row under its lock: numbers after `from` up to `to` are to be delivered now, and the row says
 /// so already.
@@ -96,8 +96,8 @@ std::vector<Sending> plan(std::span<const Claim> claims, Doorbells& doorbells);
 /// only: what was accepted behind it is sent again, an exact repeat. Where one stream is interrupted, every
 /// one that stopped is: the batch comes again as a whole and holds them then, so that each hold has somebody
 /// who rings.
-std::map<StreamKey, Progress> progress(std::span<const Claim> claims, const Doorbells& doorbells,
-                                       std::span<const Sending> run, std::span<const Outcome> outcomes);
+ByStream<Progress> progress(std::span<const Claim> claims, const Doorbells& doorbells,
+                            std::span<const Sending> run, std::span<const Outcome> outcomes);
 
 struct Pauses {
     std::chrono::milliseconds failed_min{500};  ///< doubled with every failure in a row
@@ -120,7 +120,7 @@ struct Mark {
 std::chrono::milliseconds pause_after(std::int64_t failures_before, const Pauses& pauses);
 
 /// In order of streams.
-std::vector<Mark> marks(std::span<const Claim> claims, const std::map<StreamKey, Progress>& progress,
+std::vector<Mark> marks(std::span<const Claim> claims, const ByStream<Progress>& progress,
                         const Pauses& pauses);
 
 /// A message that rang for a stream.

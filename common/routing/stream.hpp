@@ -4,7 +4,9 @@
 #include <compare>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <string>
+#include <unordered_map>
 
 #include "common/order/cart.hpp"
 
@@ -20,5 +22,19 @@ struct StreamKey {
 /// Which of `queues` shared queues a seller's messages stand in: FNV-1a of the seller's id
 /// (http://www.isthe.com/chongo/tech/comp/fnv/), so that it never changes while their number stays.
 std::size_t shared_queue_of(const SellerId& seller_id, std::size_t queues);
+
+}  // namespace cartwright::routing
+
+template <>
+struct std::hash<cartwright::routing::StreamKey> {
+    std::size_t operator()(const cartwright::routing::StreamKey& key) const noexcept {
+        return cartwright::hash_of(key.seller_id, key.stream);
+    }
+};
+
+namespace cartwright::routing {
+
+template <class Value>
+using ByStream = std::unordered_map<StreamKey, Value>;
 
 }  // namespace cartwright::routing

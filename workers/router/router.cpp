@@ -159,7 +159,7 @@ worker::Result Handler::handle(std::span<const worker::Member> batch) {
     const auto turn = deliver(doorbells);
     worker::Result result;
     result.verdicts.assign(batch.size(), outcome::Done{});
-    std::map<StreamKey, std::vector<std::size_t>> rung;
+    routing::ByStream<std::vector<std::size_t>> rung;
     for (std::size_t i = 0; i < batch.size(); ++i) {
         if (const auto* message = seller_message(batch[i])) {
             rung[{message->seller_id, message->stream}].push_back(i);
@@ -310,7 +310,7 @@ std::vector<Claim> Handler::claim(Transaction& transaction, const Doorbells& doo
     const auto allowances =
         routing::allowances(doorbells, static_cast<std::int64_t>(config_.run_messages_max),
                             static_cast<std::int64_t>(config_.catch_up_max));
-    std::map<StreamKey, Wanted> wanted;
+    routing::ByStream<Wanted> wanted;
     for (const auto& [stream, allowance] : allowances)
         wanted.emplace(stream, Wanted{routes_.believed(stream), allowance});
     auto claims = claim_streams(transaction, doorbells, wanted);

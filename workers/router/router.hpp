@@ -48,7 +48,7 @@ class Handler : public worker::Handler {
         routing::Progress progress;
         std::int64_t wanted = 0;  ///< numbers up to here are known to be assigned
     };
-    using Turn = std::map<routing::StreamKey, Reached>;
+    using Turn = routing::ByStream<Reached>;
 
     Turn deliver(routing::Doorbells& doorbells);
     void ring_returned(routing::Doorbells& doorbells);
@@ -78,7 +78,7 @@ class Handler : public worker::Handler {
     std::set<std::string> declared_;         ///< sellers' own queues that are known to be there
     /// Streams that a turn left with more to deliver, and how far they reach at least. Their doorbells may be
     /// older than that: whoever rang while a stream was held is gone.
-    std::map<routing::StreamKey, std::int64_t> unfinished_;
+    routing::ByStream<std::int64_t> unfinished_;
 
     /// The sweep's place: it looks at a page twice before it goes on to the next.
     struct Sweep {

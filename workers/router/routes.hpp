@@ -52,9 +52,8 @@ class Routes {
 
     routing::RulesSource source_;
     std::shared_ptr<const routing::Rules> rules_;
-    std::optional<std::string> registered_;  ///< version of the rules that the database knows of
-    std::map<routing::StreamKey, Believed>
-        exceptions_;  ///< streams that do not simply go where the rules say
+    std::optional<std::string> registered_;   ///< version of the rules that the database knows of
+    routing::ByStream<Believed> exceptions_;  ///< streams that do not simply go where the rules say
 };
 
 }  // namespace cartwright::router

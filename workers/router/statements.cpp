@@ -62,7 +62,7 @@ void insert_streams(Transaction& transaction, const std::map<StreamKey, std::str
 }
 
 std::vector<Claim> claim_streams(Transaction& transaction, const Doorbells& doorbells,
-                                 const std::map<StreamKey, Wanted>& wanted) {
+                                 const routing::ByStream<Wanted>& wanted) {
     Keys keys;
     Array targets, most, destinations, wished, next;
     for (const auto& [stream, doorbell] : doorbells) {

@@ -28,7 +28,7 @@ struct Wanted {
 /// One claim a stream; fewer when a stream has no row yet.
 std::vector<routing::Claim> claim_streams(postgres::Transaction& transaction,
                                           const routing::Doorbells& doorbells,
-                                          const std::map<routing::StreamKey, Wanted>& wanted);
+                                          const routing::ByStream<Wanted>& wanted);
 
 /// Reads what is to be delivered and not at hand into the doorbells; how many messages that were.
 std::size_t read_missing(postgres::Transaction& transaction, std::span<const routing::Claim> claims,

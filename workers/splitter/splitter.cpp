@@ -64,7 +64,7 @@ std::map<ClaimKey, Answer> read_answers(Transaction& transaction, std::span<cons
 }
 
 /// The first new number of each stream.
-std::map<StreamKey, std::int64_t> take_numbers(Transaction& transaction, const routing::Split& split) {
+routing::ByStream<std::int64_t> take_numbers(Transaction& transaction, const routing::Split& split) {
     std::map<StreamKey, std::int64_t> messages;
     for (const auto& message : split.messages) ++messages[message.stream];
     Array sellers, streams, counts;
@@ -75,7 +75,7 @@ std::map<StreamKey, std::int64_t> take_numbers(Transaction& transaction, const r
     }
     const auto rows = transaction.run(query::take_numbers, {sellers.str(), streams.str(), counts.str()});
     CARTWRIGHT_ASSERT(rows.size() == messages.size());
-    std::map<StreamKey, std::int64_t> first;
+    routing::ByStream<std::int64_t> first;
     for (std::size_t i = 0; i < rows.size(); ++i) {
         const auto stream = stream_at(rows, i);
         first.emplace(stream, rows.integer(i, 2) - messages.at(stream) + 1);

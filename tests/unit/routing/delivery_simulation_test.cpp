@@ -171,7 +171,7 @@ class Router {
         return outcomes;
     }
 
-    void commit(const std::vector<Claim>& claims, const std::map<StreamKey, Progress>& got) {
+    void commit(const std::vector<Claim>& claims, const ByStream<Progress>& got) {
         for (const auto& one : claims) world_.rows[one.stream].delivered = one.to;
         Pauses pauses;
         pauses.failed_min = pauses.blocked = std::chrono::milliseconds(3);

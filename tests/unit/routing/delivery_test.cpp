@@ -26,7 +26,7 @@ struct TurnOfA {
     Claim claim;
     std::vector<Outcome> outcomes;
 
-    std::map<StreamKey, Progress> all() {
+    ByStream<Progress> all() {
         const std::vector claims{claim};
         const auto run = plan(claims, doorbells);
         outcomes.resize(run.size());
@@ -160,9 +160,9 @@ TEST_CASE("a refusal in an interrupted turn holds nobody yet, but counts") {
 
 TEST_CASE("allowances: what a stream brought, and an equal share of the rest") {
     Doorbells doorbells{{a, doorbell({1, 2, 3})}, {b, {90, {}, {}}}};
-    CHECK(allowances(doorbells, 13, 500) == std::map<StreamKey, std::int64_t>{{a, 8}, {b, 5}});
-    CHECK(allowances(doorbells, 13, 6) == std::map<StreamKey, std::int64_t>{{a, 6}, {b, 5}});
-    CHECK(allowances(doorbells, 1, 500) == std::map<StreamKey, std::int64_t>{{a, 3}, {b, 1}});
+    CHECK(allowances(doorbells, 13, 500) == ByStream<std::int64_t>{{a, 8}, {b, 5}});
+    CHECK(allowances(doorbells, 13, 6) == ByStream<std::int64_t>{{a, 6}, {b, 5}});
+    CHECK(allowances(doorbells, 1, 500) == ByStream<std::int64_t>{{a, 3}, {b, 1}});
     CHECK(allowances({}, 1, 1).empty());
 }
 
