@@ -185,6 +185,7 @@ struct Session::State {
         const auto text = "SQLSTATE " + error.sqlstate() + ": " + error.what();
         if (trouble == Trouble::unavailable || trouble == Trouble::reconnect) drop();
         if (trouble == Trouble::unavailable) throw unavailable(text);
+        if (error.sqlstate() == unique_violation) throw Duplicate(text);
         if (trouble == Trouble::refused) throw outcome::Refused(text);
         throw outcome::Retry(text);
     }

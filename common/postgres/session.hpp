@@ -12,6 +12,8 @@
 #include <string>
 #include <string_view>
 
+#include "common/outcome/trouble.hpp"
+
 namespace cartwright::postgres {
 
 /// A named statement with a purpose of one line (the comment where it is defined). Prepared on first use.
@@ -106,6 +108,11 @@ class Parameter {
     const std::string* text_ = nullptr;
 };
 
+/// What an append is refused with where a row is there already. Nothing of the transaction remains.
+struct Duplicate : outcome::Refused {
+    using outcome::Refused::Refused;
+};
+
 class Transaction {
   public:
     struct Data;
@@ -117,8 +124,8 @@ class Transaction {
     Rows run(const Statement& statement, std::initializer_list<Parameter> parameters = {}) {
         return run(statement, std::span(parameters.begin(), parameters.size()));
     }
-    /// Appends rows with COPY, which costs a fraction of an INSERT. A row that is there already is refused
-    /// with all the others: whoever appends has claimed first.
+    /// Appends rows with COPY, which costs a fraction of an INSERT. A row that is there already, or comes to
+    /// be while this waits for whoever is writing it, refuses all the others too: Duplicate.
     void append(const Target& target, const NewRows& rows);
     /// Any number of plain statements without parameters; the rows of the last.
     Rows execute_script(std::string_view sql);

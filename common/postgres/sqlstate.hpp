@@ -5,6 +5,8 @@
 
 namespace cartwright::postgres {
 
+inline constexpr std::string_view unique_violation = "23505";
+
 enum class Trouble {
     retry,        ///< the same work may succeed at once: deadlock, lock or statement time limit
     reconnect,    ///< likewise, but on a new connection: a stale plan, a lost prepared statement

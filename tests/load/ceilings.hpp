@@ -1,4 +1,4 @@
-// What the servers alone allow: the fleet can't be faster than both together.
+// What the servers alone allow, with nothing around them and one connection each.
 #pragma once
 
 #include <cstdint>

@@ -145,21 +145,11 @@ void Bare::write(Transaction& transaction, const std::vector<Stored>& carts, Pos
 }
 
 void Bare::reserve(Transaction& transaction, const std::vector<Stored>& carts) const {
-    Array ids, states, hashes, reply_tos, correlation_ids;
-    postgres::Texts answers;
-    for (const auto& stored : carts) {
-        ids.add(stored.cart.order_id);
-        states.add("ready");
-        hashes.add(stored.hash);
-        answers.add(stored.answer);
-        reply_tos.add_null();
-        correlation_ids.add_null();
-    }
+    NewRows orders;
+    for (const auto& stored : carts)
+        add(orders, reserver::NewOrder{stored.cart.order_id, "ready", stored.hash, stored.answer, {}, {}});
     auto positions = positions_of(carts);
-    const auto claimed = transaction.run(
-        reserver::query::claim_orders,
-        {ids.str(), states.str(), hashes.str(), answers.str(), reply_tos.str(), correlation_ids.str()});
-    CARTWRIGHT_ASSERT(claimed.size() == carts.size());
+    transaction.append(reserver::query::new_orders, orders);
     take(transaction, positions);
     write(transaction, carts, positions);
 }
@@ -167,13 +157,15 @@ void Bare::reserve(Transaction& transaction, const std::vector<Stored>& carts) c
 std::map<std::string, std::int64_t> Bare::split(Transaction& transaction,
                                                 const std::vector<Stored>& carts) const {
     Array ids, items;
+    NewRows claims;
     std::map<std::string, std::int64_t> of_seller;
     for (const auto& stored : carts) {
         ids.add(stored.cart.order_id);
         items.add("split/ready");
+        claims.add(stored.cart.order_id).add("split/ready").end_row();
         for (const auto& message : stored.message_of_seller) ++of_seller[message.first];
     }
-    transaction.run(splitter::query::claim, {ids.str(), items.str()});
+    transaction.append(splitter::query::new_claims, claims);
     Array sellers, streams, counts;
     for (const auto& [seller_id, count] : of_seller) {
         sellers.add(seller_id);

@@ -24,19 +24,33 @@ bool from_lane(const Call& call, std::string_view lane) {
     return call.work.lane.find(lane) != std::string::npos;
 }
 
+bool claim_order(Call& call, const Text& id, OrderRow row) {
+    const bool waits = !(call.is(Mutation::cart_claim_does_not_wait) && !from_lane(call, "movements")) &&
+                       !(call.is(Mutation::cancellation_claim_does_not_wait) && from_lane(call, "movements"));
+    auto& table = call.database.orders;
+    if (table.find(id, &call.work) == nullptr) call.work.unseen_at_claim.push_back(id);
+    return waits ? call.database.insert_if_absent(call.work, table, id, std::move(row))
+                 : claim_without_waiting(call, table, id, std::move(row));
+}
+
 void claim_orders(Call& call) {
     const auto ids = call.list(0), states = call.list(1), hashes = call.list(2), reply_tos = call.list(4),
                correlations = call.list(5);
     const auto answers = call.texts(3);
-    const bool waits = !(call.is(Mutation::cart_claim_does_not_wait) && !from_lane(call, "movements")) &&
-                       !(call.is(Mutation::cancellation_claim_does_not_wait) && from_lane(call, "movements"));
     for (std::size_t i = 0; i < ids.size(); ++i) {
         OrderRow row{*states[i], hashes[i], answers[i], std::nullopt, reply_tos[i], correlations[i]};
-        auto& table = call.database.orders;
-        if (table.find(*ids[i], &call.work) == nullptr) call.work.unseen_at_claim.push_back(*ids[i]);
-        const bool won = waits ? call.database.insert_if_absent(call.work, table, *ids[i], std::move(row))
-                               : claim_without_waiting(call, table, *ids[i], std::move(row));
-        if (won) call.row(*ids[i]);
+        if (claim_order(call, *ids[i], std::move(row))) call.row(*ids[i]);
+    }
+}
+
+void new_orders(Call& call) {
+    const auto ids = call.list(0), states = call.list(1), hashes = call.list(2), answers = call.list(3),
+               reply_tos = call.list(4), correlations = call.list(5);
+    for (std::size_t i = 0; i < ids.size(); ++i) {
+        OrderRow row{*states[i],   hashes[i]->substr(2), *answers[i],
+                     std::nullopt, reply_tos[i],         correlations[i]};
+        if (!claim_order(call, *ids[i], std::move(row))) throw postgres::Duplicate("an order is there");
+        ++call.answer.affected;
     }
 }
 
@@ -218,8 +232,11 @@ void read_items(Call& call) {
     }
 }
 
+constexpr postgres::Statement to_orders{query::new_orders.name, query::new_orders.columns};
+
 constexpr Modelled statements[] = {
     {&query::claim_orders, 1958088609, claim_orders, true, 1},
+    {&to_orders, 2761511066, new_orders, true, 1},
     {&query::read_orders, 251944718, read_orders},
     {&query::lock_orders, 112745574, lock_orders, true, 1},
     {&query::decide_orders, 3273345803, decide_orders, true, 1},

@@ -7,27 +7,40 @@ namespace {
 
 namespace query = splitter::query;
 
+bool claim_work(Call& call, const InboxKey& key) {
+    auto& inbox = call.database.inbox;
+    if (call.is(Mutation::split_claim_does_not_wait)) {
+        if (inbox.find(key, &call.work) != nullptr) return false;
+        if (inbox.slot(key).owner != nullptr) {
+            call.work.unlocked_writes.push_back([&inbox, key] { inbox.put(key, {}); });
+            return true;
+        }
+    }
+    return call.database.insert_if_absent(call.work, inbox, key, {});
+}
+
+/// Has the rule that a cancellation claims the order's own number been taken away?
+bool is_left_unclaimed(Call& call, const std::vector<MaybeText>& ids, const std::vector<MaybeText>& items,
+                       std::size_t i) {
+    const bool for_a_cancellation = i > 0 && *ids[i - 1] == *ids[i] && items[i - 1]->starts_with("split/c");
+    return call.is(Mutation::cancellation_leaves_ready_unclaimed) && *items[i] == "split/ready" &&
+           for_a_cancellation && call.database.inbox.find({*ids[i], *items[i]}, &call.work) == nullptr;
+}
+
 void claim(Call& call) {
     const auto ids = call.list(0), items = call.list(1);
     for (std::size_t i = 0; i < ids.size(); ++i) {
-        const InboxKey key{*ids[i], *items[i]};
-        auto& inbox = call.database.inbox;
-        const bool for_a_cancellation =
-            i > 0 ? *ids[i - 1] == *ids[i] && items[i - 1]->starts_with("split/c") : false;
-        if (call.is(Mutation::cancellation_leaves_ready_unclaimed) && *items[i] == "split/ready" &&
-            for_a_cancellation && inbox.find(key, &call.work) == nullptr) {
+        if (is_left_unclaimed(call, ids, items, i) || claim_work(call, {*ids[i], *items[i]}))
             call.row(*ids[i], *items[i]);
-            continue;
-        }
-        if (call.is(Mutation::split_claim_does_not_wait)) {
-            if (inbox.find(key, &call.work) != nullptr) continue;
-            if (inbox.slot(key).owner != nullptr) {
-                call.work.unlocked_writes.push_back([&inbox, key] { inbox.put(key, {}); });
-                call.row(*ids[i], *items[i]);
-                continue;
-            }
-        }
-        if (call.database.insert_if_absent(call.work, inbox, key, {})) call.row(*ids[i], *items[i]);
+    }
+}
+
+void new_claims(Call& call) {
+    const auto ids = call.list(0), items = call.list(1);
+    for (std::size_t i = 0; i < ids.size(); ++i) {
+        if (!is_left_unclaimed(call, ids, items, i) && !claim_work(call, {*ids[i], *items[i]}))
+            throw postgres::Duplicate("a claim is there");
+        ++call.answer.affected;
     }
 }
 
@@ -112,7 +125,10 @@ void read_messages(Call& call) {
 
 constexpr postgres::Statement to_messages{query::new_messages.name, query::new_messages.columns};
 
+constexpr postgres::Statement to_claims{query::new_claims.name, query::new_claims.columns};
+
 constexpr Modelled statements[] = {
+    {&to_claims, 1506174051, new_claims, true, 2},
     {&query::claim, 4060257076, claim, true, 2},
     {&query::read_claims, 1504306113, read_claims},
     {&query::answer_claims, 4157564842, answer_claims, true, 2},

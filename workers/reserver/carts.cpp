@@ -10,6 +10,7 @@
 #include "workers/reserver/checking.hpp"
 #include "workers/reserver/placing.hpp"
 #include "workers/reserver/queries.hpp"
+#include "workers/reserver/rows.hpp"
 #include "workers/reserver/stored_orders.hpp"
 #include "workers/reserver/taking.hpp"
 #include "workers/reserver/telling.hpp"
@@ -133,9 +134,10 @@ std::vector<const OrderDemand*> demands_of(const std::vector<Placing>& placings)
 class Run {
   public:
     Run(Transaction& transaction, const Batch& batch, const Config& config, codec::Decoder& decoder,
-        const std::set<OfferKey>& widened, KnownPositions& known)
+        const std::set<OfferKey>& widened, KnownPositions& known, bool append_claims)
         : transaction_(transaction),
           batch_(batch),
+          append_claims_(append_claims),
           decoder_(decoder),
           taking_(transaction, batch.ranks, config.default_warehouse, widened, &known),
           telling_(config) {}
@@ -145,6 +147,7 @@ class Run {
   private:
     void place_all();
     const catalogue::Offer* choose(const Candidates& candidates, const Sku& sku, std::int64_t quantity) const;
+    std::vector<NewOrder> new_orders() const;
     void claim();
     void reserve();
     void write_changed_states(const std::map<OrderId, OrderState>& inserted);
@@ -154,6 +157,7 @@ class Run {
 
     Transaction& transaction_;
     const Batch& batch_;
+    const bool append_claims_;
     codec::Decoder& decoder_;
     Taking taking_;
     Telling telling_;
@@ -191,28 +195,46 @@ void Run::place_all() {
     }
 }
 
+/// In order of their ids.
+std::vector<NewOrder> Run::new_orders() const {
+    std::vector<NewOrder> orders;
+    for (const auto& item : batch_.items) {
+        if (item.cart == nullptr || !item.first) continue;
+        const auto& state = states_.at(item.cart->order_id);
+        const bool may_wait = item.cart->policy == ShortagePolicy::hold;
+        orders.push_back({state.order_id.str(), state.state, item.hash, state.answer,
+                          may_wait ? item.member->reply_to : std::string_view(),
+                          item.member->correlation_id});
+    }
+    std::sort(orders.begin(), orders.end(),
+              [](const NewOrder& left, const NewOrder& right) { return left.order_id < right.order_id; });
+    return orders;
+}
+
 /// Whoever inserts the row decides. The answer that goes in is the planned one; where the locks show
 /// otherwise it is corrected before the commit.
 void Run::claim() {
-    std::map<OrderId, const Item*> by_id;
-    for (const auto& item : batch_.items) {
-        if (item.cart != nullptr && item.first) by_id.emplace(item.cart->order_id, &item);
+    const auto orders = new_orders();
+    if (append_claims_) {
+        postgres::NewRows rows;
+        for (const auto& order : orders) add(rows, order);
+        transaction_.append(query::new_orders, rows);
+        for (const auto& order : orders) claimed_.insert(OrderId(std::string(order.order_id)));
+        return;
     }
     Array ids, states, hashes, reply_tos, correlation_ids;
     postgres::Texts answers;
-    for (const auto& [order_id, item] : by_id) {
-        const auto& state = states_.at(order_id);
-        ids.add(order_id.str());
-        states.add(state.state);
-        hashes.add(item->hash);
-        answers.add(state.answer);
-        const bool may_wait = item->cart->policy == ShortagePolicy::hold && !item->member->reply_to.empty();
-        if (may_wait) {
-            reply_tos.add(item->member->reply_to);
-            correlation_ids.add(item->member->correlation_id);
-        } else {
+    for (const auto& order : orders) {
+        ids.add(order.order_id);
+        states.add(order.state);
+        hashes.add(order.hash);
+        answers.add(order.answer);
+        if (order.reply_to.empty()) {
             reply_tos.add_null();
             correlation_ids.add_null();
+        } else {
+            reply_tos.add(order.reply_to);
+            correlation_ids.add(order.correlation_id);
         }
     }
     const auto rows = transaction_.run(
@@ -348,8 +370,10 @@ worker::Result CartHandler::handle(std::span<const worker::Member> members) {
     auto batch = gather(members, {config_.lines_max, config_.quantity_max});
     check(batch, catalogue_);
     worker::Result result;
-    with_wider_locks(*session_, [&](Transaction& transaction, const std::set<OfferKey>& widened) {
-        result = Run(transaction, batch, config_, decoder_, widened, known_)();
+    append_first_.run([&](bool append_claims) {
+        with_wider_locks(*session_, [&](Transaction& transaction, const std::set<OfferKey>& widened) {
+            result = Run(transaction, batch, config_, decoder_, widened, known_, append_claims)();
+        });
     });
     return result;
 }

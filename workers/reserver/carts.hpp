@@ -5,6 +5,7 @@
 
 #include "common/catalogue/catalogue.hpp"
 #include "common/codec/decode.hpp"
+#include "common/postgres/append_first.hpp"
 #include "common/postgres/session.hpp"
 #include "common/worker/handler.hpp"
 #include "workers/reserver/config.hpp"
@@ -25,6 +26,7 @@ class CartHandler : public worker::Handler {
     Config config_;
     codec::Decoder decoder_;
     KnownPositions known_;
+    postgres::AppendFirst append_first_;
 };
 
 }  // namespace cartwright::reserver

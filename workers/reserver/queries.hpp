@@ -19,6 +19,10 @@ inline constexpr Statement claim_orders{
     "as d (order_id, state, hash, answer, reply_to, correlation_id) "
     "on conflict (order_id) do nothing returning order_id"};
 
+/// The same for carts that nobody has claimed, most probably.
+inline constexpr Target new_orders{"new_orders", "orders",
+                                   "order_id, state, content_hash, answer, reply_to, correlation_id"};
+
 /// Reads what is known of orders, without a lock.
 inline constexpr Statement read_orders{
     "read_orders",

@@ -1,5 +1,7 @@
 #include "workers/reserver/rows.hpp"
 
+#include <fmt/format.h>
+
 namespace cartwright::reserver {
 namespace {
 
@@ -8,6 +10,16 @@ void add_text(postgres::NewRows& rows, std::string_view text) {
 }
 
 }  // namespace
+
+void add(postgres::NewRows& rows, const NewOrder& row) {
+    rows.add(row.order_id).add(row.state).add(fmt::format("\\x{}", row.hash)).add(row.answer);
+    if (row.reply_to.empty()) {
+        rows.add_null().add_null();
+    } else {
+        rows.add(row.reply_to).add(row.correlation_id);
+    }
+    rows.end_row();
+}
 
 void add(postgres::NewRows& rows, const NewReservation& row) {
     rows.add(row.position.seller_id.str()).add(row.order_id).add(row.line_id);

@@ -10,6 +10,16 @@
 
 namespace cartwright::reserver {
 
+/// For `query::new_orders`. `hash` in hexadecimal digits. Who is not to be told later is asked for no reply.
+struct NewOrder {
+    std::string_view order_id;
+    std::string_view state;
+    std::string_view hash;
+    std::string_view answer;
+    std::string_view reply_to;
+    std::string_view correlation_id;
+};
+
 /// For `query::new_reservations`: units promised to a line from one warehouse.
 struct NewReservation {
     const PositionKey& position;
@@ -31,6 +41,7 @@ struct LedgerRow {
     std::string_view occurred_at;  ///< RFC 3339
 };
 
+void add(postgres::NewRows& rows, const NewOrder& row);
 void add(postgres::NewRows& rows, const NewReservation& row);
 void add(postgres::NewRows& rows, const LedgerRow& row);
 

@@ -37,7 +37,7 @@ struct EndpointConfig {
 };
 
 struct Config {
-    worker::LaneConfig messages{16, 2'000};
+    worker::LaneConfig messages{8, 2'000};
     std::size_t run_messages_max = 2'000;
     std::size_t catch_up_max = 500;
     std::size_t seller_queue_depth_max = 10'000'000;

@@ -15,6 +15,9 @@ inline constexpr Statement claim{"split_claim",
                                  "select d.id, d.item from unnest($1::text[], $2::text[]) as d (id, item) "
                                  "on conflict do nothing returning id, item"};
 
+/// The same for work that nobody has claimed, most probably.
+inline constexpr Target new_claims{"split_new_claims", "inbox", "id, item"};
+
 /// Reads the answers of claims; null where there is none yet.
 inline constexpr Statement read_claims{
     "split_read_claims",

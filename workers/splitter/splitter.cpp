@@ -38,7 +38,13 @@ StreamKey stream_at(const Rows& rows, std::size_t row) {
     return {SellerId(std::string(rows.text(row, 0))), StreamName(std::string(rows.text(row, 1)))};
 }
 
-std::set<ClaimKey> claim(Transaction& transaction, const std::set<ClaimKey>& wanted) {
+std::set<ClaimKey> claim(Transaction& transaction, const std::set<ClaimKey>& wanted, bool append) {
+    if (append) {
+        NewRows rows;
+        for (const auto& claim : wanted) rows.add(claim.order_id.str()).add(claim.item).end_row();
+        transaction.append(query::new_claims, rows);
+        return wanted;
+    }
     const Keys keys(wanted);
     const auto rows = transaction.run(query::claim, {keys.ids.str(), keys.items.str()});
     std::set<ClaimKey> won;
@@ -198,8 +204,8 @@ worker::Result Handler::handle(std::span<const worker::Member> batch) {
     const auto rules = rules_();
     std::vector<Numbered> messages, repeats;
     std::vector<std::size_t> later;
-    session_->transaction([&](Transaction& transaction) {
-        const auto won = claim(transaction, wanted);
+    const auto transact = [&](Transaction& transaction, bool append_claims) {
+        const auto won = claim(transaction, wanted, append_claims);
         const auto stored = read_answers(transaction, work.works, wanted, won);
         const auto split = routing::split(work.works, won, stored, *rules);
         messages = number(transaction, split, work, batch);
@@ -207,6 +213,9 @@ worker::Result Handler::handle(std::span<const worker::Member> batch) {
         give_up(transaction, split.given_up);
         repeats = read_again(transaction, split.repeats);
         later = split.later;
+    };
+    append_first_.run([&](bool append_claims) {
+        session_->transaction([&](Transaction& transaction) { transact(transaction, append_claims); });
     });
     for (const auto index : later) {
         result.verdicts[work.members[index]] =

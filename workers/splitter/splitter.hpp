@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "common/metrics/metrics.hpp"
+#include "common/postgres/append_first.hpp"
 #include "common/postgres/session.hpp"
 #include "common/routing/rules_source.hpp"
 #include "common/worker/handler.hpp"
@@ -22,6 +23,7 @@ class Handler : public worker::Handler {
 
   private:
     std::unique_ptr<postgres::Session> session_;
+    postgres::AppendFirst append_first_;
     routing::RulesSource rules_;
     worker::PackLimits limits_;
     metrics::Counter numbered_, repeated_;

@@ -49,7 +49,7 @@ TEST_CASE("what can't be appended is refused whole, and the session goes on") {
     append(*session, first);
     add_message(again, 2, "b");
     add_message(again, 1, "c");
-    CHECK_THROWS_AS(append(*session, again), outcome::Refused);
+    CHECK_THROWS_AS(append(*session, again), postgres::Duplicate);
     add_message(zero, 2, std::string("a\0b", 3));
     CHECK_THROWS_AS(append(*session, zero), outcome::Refused);
     CHECK(sql("select body from seller_message order by number") == std::vector<std::string>{"a"});

@@ -1,0 +1,37 @@
+// Claims are appended, because almost none is there already.
+#pragma once
+
+#include <chrono>
+
+#include "common/postgres/session.hpp"
+
+namespace cartwright::postgres {
+
+/// Appending rows costs less than inserting them where they are not there, but one that is refuses them all.
+/// After that, claims are inserted one by one for some seconds: repeats seldom come alone. One thread.
+class AppendFirst {
+  public:
+    using Clock = std::chrono::steady_clock;
+
+    explicit AppendFirst(std::chrono::milliseconds insert_for = std::chrono::seconds(5))
+        : insert_for_(insert_for) {}
+
+    /// Calls `work(true)`, which may append, in a transaction of its own; after a Duplicate, now or lately,
+    /// `work(false)`.
+    template <class Work>
+    void run(const Work& work) {
+        if (Clock::now() < insert_until_) return work(false);
+        try {
+            work(true);
+        } catch (const Duplicate&) {
+            insert_until_ = Clock::now() + insert_for_;
+            work(false);
+        }
+    }
+
+  private:
+    std::chrono::milliseconds insert_for_;
+    Clock::time_point insert_until_{};
+};
+
+}  // namespace cartwright::postgres
