@@ -6,11 +6,13 @@ its transaction; what it was about to say then arrives late, or never. The point
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import unittest
 
 from environment import wait_for
-from points import COMMIT, ports_to, worker_of
+from lib.fleet import Worker
+from points import COMMIT, Stop, ports_to, worker_of
 from points_test import POINTS, ROUNDS, Lane, PointsTest
 
 NO_HEARTBEAT = ("router-depth",)  # nobody serves it between two calls
@@ -33,28 +35,50 @@ class FreezeTest(PointsTest):
         """Each of these lanes, the last of a cart's way first, is frozen with its process, until both servers
         have given it up."""
         stops, frozen, ports = [], [], set()
-        for number, lane in enumerate(reversed(lanes)):
-            stops += self.stop_at((lane,), point)
-            self.trade(f"a{number}")
-            stops[-1].wait()
-            worker = worker_of(stops[-1], self.fleet)
-            ports |= ports_to(self.gates["AMQP_URL"], worker.pid)
-            worker.freeze()
-            frozen.append(worker)
-        self.trade("b")
-        wait_for(lambda: self.gates["AMQP_URL"].given_up(ports, but=NO_HEARTBEAT),
-                 what="the broker to give them up")
-        if point == COMMIT:
-            held = {stop.client_port for stop in stops}
-            wait_for(lambda: self.gates["POSTGRES_URL"].given_up(held), what="PostgreSQL to end transactions")
-        for stop in stops:
-            if late:
-                stop.release()
-            else:
-                stop.drop()
-        for worker in frozen:
-            worker.thaw()
+        try:
+            for lane in reversed(lanes):
+                stop, worker = self.freeze_one(lane, point)
+                stops.append(stop)
+                frozen.append(worker)
+                ports |= ports_to(self.gates["AMQP_URL"], worker.pid)
+            self.trade("b")
+            wait_for(lambda: self.gates["AMQP_URL"].given_up(ports, but=NO_HEARTBEAT), 60,
+                     what="the broker to give them up")
+            if point == COMMIT:
+                held = {stop.client_port for stop in stops}
+                wait_for(lambda: self.gates["POSTGRES_URL"].given_up(held), what="PostgreSQL to end transactions")
+        finally:
+            for stop in stops:
+                if late:
+                    stop.release()
+                else:
+                    stop.drop()
+            for worker in frozen:
+                worker.thaw()
         self.trade("c")
+
+    def freeze_one(self, lane: Lane, point: str) -> tuple[Stop, Worker]:
+        """A process of the lane, at the point. Where the machine is slow, a time limit may end its connection before it
+        is frozen: then the next one is."""
+        for number in range(5):
+            stop, = self.stop_at((lane,), point)
+            self.trade(f"{lane.name}{number}")
+            with self.explained(lane):
+                stop.wait()
+            if worker := worker_of(stop, self.fleet):
+                worker.freeze()
+                return stop, worker
+            stop.drop()
+        raise AssertionError(f"no process of {lane.name} stayed long enough to be frozen")
+
+    @contextlib.contextmanager
+    def explained(self, lane: Lane):
+        try:
+            yield
+        except AssertionError as error:
+            held = self.environment.rows("SELECT seller_id, stream, held_for, trouble FROM seller_delivery "
+                                         "WHERE next_attempt_at IS NOT NULL")
+            raise AssertionError(f"{lane.name}: {error}; queued: {self.market.left_inside()}; held: {held}") from None
 
     def test_the_only_replica_freezes(self):
         # What is held comes late or never, in turn: the other half is told apart with three replicas.

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Callable, Iterator
 
 from gate import BOTH, TO_CLIENT, TO_SERVER, Gate, Link, Pipe
+from lib.testing.sanitizers import slowness
 
 COMMIT, COMMITTED = "commit", "committed"                           # PostgreSQL
 PUBLISH, CONFIRM, DELIVER, ACK = "publish", "confirm", "deliver", "ack"  # AMQP
@@ -69,9 +70,9 @@ class Stop:
     def reached(self) -> bool:
         return self._reached.is_set()
 
-    def wait(self, timeout_s: float = 30) -> Frame:
+    def wait(self, timeout_s: float = 60) -> Frame:
         """Returns what is held once it is; AssertionError when the time is over."""
-        if not self._reached.wait(timeout_s):
+        if not self._reached.wait(timeout_s * slowness()):
             self.cancel()
             raise AssertionError(f"waited {timeout_s:.0f} s for the point {self.point}")
         return self.frame
