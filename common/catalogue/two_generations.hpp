@@ -30,6 +30,11 @@ class TwoGenerations {
 
     /// Replaces. What alone is heavier than half the bound is not kept.
     void put(const Key& key, Value value, std::size_t weight) {
+        if (const auto found = young_.items.find(key);
+            found != young_.items.end() && found->second.weight == weight) {
+            found->second.value = std::move(value);
+            return;
+        }
         erase(key);
         if (fits(weight)) add(key, Item{std::move(value), weight});
     }

@@ -131,14 +131,14 @@ struct OfferKey {
 
 template <>
 struct std::hash<cartwright::OfferKey> {
-    std::size_t operator()(const cartwright::OfferKey& key) const noexcept {
+    std::size_t operator()(const cartwright::OfferKey& key) const {
         return cartwright::hash_of(key.seller_id, key.sku);
     }
 };
 
 template <>
 struct std::hash<cartwright::PositionKey> {
-    std::size_t operator()(const cartwright::PositionKey& key) const noexcept {
+    std::size_t operator()(const cartwright::PositionKey& key) const {
         return cartwright::hash_of(key.seller_id, key.sku, key.warehouse);
     }
 };

@@ -49,16 +49,15 @@ inline bool is_valid_id(std::string_view text) {
 
 template <class Tag>
 struct std::hash<cartwright::Id<Tag>> {
-    std::size_t operator()(const cartwright::Id<Tag>& id) const noexcept {
-        return std::hash<std::string>{}(id.str());
-    }
+    // Not noexcept, nor are those of keys: libstdc++ then keeps every entry's hash, and compares few texts.
+    std::size_t operator()(const cartwright::Id<Tag>& id) const { return std::hash<std::string>{}(id.str()); }
 };
 
 namespace cartwright {
 
 /// Of several identifiers in this order.
 template <class... Ids>
-std::size_t hash_of(const Ids&... ids) noexcept {
+std::size_t hash_of(const Ids&... ids) {
     std::size_t hash = 0;
     ((hash = hash * 1'000'003 ^ std::hash<Ids>{}(ids)), ...);
     return hash;

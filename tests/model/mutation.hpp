@@ -69,7 +69,7 @@ inline constexpr std::array mutations{
     MutationInfo{Mutation::repeat_announces_nothing, "repeat_announces_nothing", "row 20",
                  "a repeat announces the positions of its order again"},
     MutationInfo{Mutation::split_claim_does_not_wait, "split_claim_does_not_wait", "row 23",
-                 "the splitter claims first and numbers only what it claimed"},
+                 "a claim waits for whoever else is writing it"},
     MutationInfo{Mutation::numbers_outlive_a_rollback, "numbers_outlive_a_rollback", "row 23",
                  "numbers are taken in the transaction that stores their messages"},
     MutationInfo{Mutation::run_goes_on_after_a_nack, "run_goes_on_after_a_nack", "row 24",

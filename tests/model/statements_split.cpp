@@ -7,16 +7,16 @@ namespace {
 
 namespace query = splitter::query;
 
-bool claim_work(Call& call, const InboxKey& key) {
+bool claim_work(Call& call, const InboxKey& key, const MaybeText& answer) {
     auto& inbox = call.database.inbox;
     if (call.is(Mutation::split_claim_does_not_wait)) {
         if (inbox.find(key, &call.work) != nullptr) return false;
         if (inbox.slot(key).owner != nullptr) {
-            call.work.unlocked_writes.push_back([&inbox, key] { inbox.put(key, {}); });
+            call.work.unlocked_writes.push_back([&inbox, key, answer] { inbox.put(key, {answer}); });
             return true;
         }
     }
-    return call.database.insert_if_absent(call.work, inbox, key, {});
+    return call.database.insert_if_absent(call.work, inbox, key, {answer});
 }
 
 /// Has the rule that a cancellation claims the order's own number been taken away?
@@ -27,18 +27,10 @@ bool is_left_unclaimed(Call& call, const std::vector<MaybeText>& ids, const std:
            for_a_cancellation && call.database.inbox.find({*ids[i], *items[i]}, &call.work) == nullptr;
 }
 
-void claim(Call& call) {
-    const auto ids = call.list(0), items = call.list(1);
-    for (std::size_t i = 0; i < ids.size(); ++i) {
-        if (is_left_unclaimed(call, ids, items, i) || claim_work(call, {*ids[i], *items[i]}))
-            call.row(*ids[i], *items[i]);
-    }
-}
-
 void new_claims(Call& call) {
-    const auto ids = call.list(0), items = call.list(1);
+    const auto ids = call.list(0), items = call.list(1), answers = call.list(2);
     for (std::size_t i = 0; i < ids.size(); ++i) {
-        if (!is_left_unclaimed(call, ids, items, i) && !claim_work(call, {*ids[i], *items[i]}))
+        if (!is_left_unclaimed(call, ids, items, i) && !claim_work(call, {*ids[i], *items[i]}, answers[i]))
             throw postgres::Duplicate("a claim is there");
         ++call.answer.affected;
     }
@@ -49,38 +41,6 @@ void read_claims(Call& call) {
     for (std::size_t i = 0; i < ids.size(); ++i) {
         const auto* row = call.database.inbox.find(InboxKey{*ids[i], *items[i]}, &call.work);
         if (row != nullptr) call.row(*ids[i], *items[i], row->answer);
-    }
-}
-
-void answer_claims(Call& call) {
-    const auto ids = call.list(0), items = call.list(1), answers = call.list(2);
-    for (std::size_t i = 0; i < ids.size(); ++i) {
-        const InboxKey key{*ids[i], *items[i]};
-        auto& inbox = call.database.inbox;
-        auto* row = call.database.lock_seen(call.work, inbox, call.database.seen(call.work, inbox, key));
-        const bool unlocked = call.is(Mutation::split_claim_does_not_wait) ||
-                              call.is(Mutation::cancellation_leaves_ready_unclaimed);
-        if (row != nullptr) {
-            row->answer = answers[i];
-        } else if (unlocked) {
-            if (!call.is(Mutation::cancellation_leaves_ready_unclaimed)) {
-                call.work.unlocked_writes.push_back(
-                    [&inbox, key, answer = answers[i]] { inbox.put(key, {answer}); });
-            }
-        } else {
-            continue;
-        }
-        ++call.answer.affected;
-    }
-}
-
-void give_up_claims(Call& call) {
-    const auto ids = call.list(0), items = call.list(1);
-    for (std::size_t i = 0; i < ids.size(); ++i) {
-        auto* slot = call.database.seen(call.work, call.database.inbox, InboxKey{*ids[i], *items[i]});
-        if (call.database.lock_seen(call.work, call.database.inbox, slot) == nullptr) continue;
-        slot->pending.reset();
-        ++call.answer.affected;
     }
 }
 
@@ -128,11 +88,8 @@ constexpr postgres::Statement to_messages{query::new_messages.name, query::new_m
 constexpr postgres::Statement to_claims{query::new_claims.name, query::new_claims.columns};
 
 constexpr Modelled statements[] = {
-    {&to_claims, 1506174051, new_claims, true, 2},
-    {&query::claim, 4060257076, claim, true, 2},
+    {&to_claims, 2086627329, new_claims, true, 2},
     {&query::read_claims, 1504306113, read_claims},
-    {&query::answer_claims, 4157564842, answer_claims, true, 2},
-    {&query::give_up_claims, 2156096029, give_up_claims, true, 2},
     {&query::take_numbers, 3066548985, take_numbers, true, 2},
     {&to_messages, 1634401420, new_messages},
     {&query::read_messages, 751003, read_messages},

@@ -1,6 +1,7 @@
 #include "workers/reserver/taking.hpp"
 
 #include <algorithm>
+#include <tuple>
 
 #include "common/outcome/trouble.hpp"
 #include "workers/reserver/queries.hpp"
@@ -187,7 +188,9 @@ std::set<std::size_t> Taking::lock_and_take(const std::map<std::size_t, Wanted>&
     std::sort(order.begin(), order.end(),
               [&](std::size_t left, std::size_t right) { return rows_[left].key < rows_[right].key; });
     Array sellers, skus, warehouses, units, events;
-    for (const auto row : order) {
+    for (std::size_t rank = 0; rank < order.size(); ++rank) {
+        const auto row = order[rank];
+        rows_[row].rank = rank;
         sellers.add(rows_[row].key.seller_id.str());
         skus.add(rows_[row].key.sku.str());
         warehouses.add(rows_[row].key.warehouse.str());
@@ -316,31 +319,50 @@ std::vector<stock::Decision> Taking::take(Demands demands, const Decide& decide,
     return decisions;
 }
 
+std::vector<Taking::Taken> Taking::in_order_of_keys(std::span<const stock::Decision> decisions) const {
+    std::vector<Taken> taken;
+    for (std::size_t i = 0; i < decisions.size(); ++i) {
+        for (const auto& take : decisions[i].takes)
+            taken.push_back({take.position, i, take.line, take.quantity});
+    }
+    std::sort(taken.begin(), taken.end(), [&](const Taken& left, const Taken& right) {
+        return std::tuple(rows_[left.position].rank, left.demand, left.line) <
+               std::tuple(rows_[right.position].rank, right.demand, right.line);
+    });
+    return taken;
+}
+
+/// Neighbours in an index cost less than rows all over it.
 void Taking::write(Demands demands, std::span<const stock::Decision> decisions) {
     NewRows reservations, events;
-    std::map<std::size_t, std::int64_t> next_version;
-    for (const auto& [index, units] : wanted(decisions))
-        next_version[index] = rows_[index].version - units.events + 1;
-    for (std::size_t i = 0; i < demands.size(); ++i) {
-        std::map<std::size_t, std::int64_t> per_position;
-        for (const auto& take : decisions[i].takes) {
-            const auto& key = rows_[take.position].key;
-            per_position[take.position] += take.quantity;
-            add(reservations, NewReservation{key, demands[i]->order_id.str(),
-                                             demands[i]->lines[take.line].line_id.str(), take.quantity});
+    std::vector<Taken> per_order;  // one an order and position, however many of its lines share it
+    std::vector<std::int64_t> rows_of(rows_.size());
+    for (const auto& taken : in_order_of_keys(decisions)) {
+        const auto& demand = *demands[taken.demand];
+        add(reservations, NewReservation{rows_[taken.position].key, demand.order_id.str(),
+                                         demand.lines[taken.line].line_id.str(), taken.units});
+        if (!per_order.empty() && per_order.back().position == taken.position &&
+            per_order.back().demand == taken.demand) {
+            per_order.back().units += taken.units;
+        } else {
+            per_order.push_back(taken);
+            ++rows_of[taken.position];
         }
-        const auto occurred_at = to_rfc3339(demands[i]->occurred_at);
-        for (const auto& [index, units] : per_position) {
-            add(events, LedgerRow{.position = rows_[index].key,
-                                  .version = next_version[index]++,
-                                  .kind = "reservation",
-                                  .deltas = {.reserved = units},
-                                  .cause = demands[i]->order_id.str(),
-                                  .order_id = demands[i]->order_id.str(),
-                                  .source = demands[i]->source,
-                                  .reason = {},
-                                  .occurred_at = occurred_at});
-        }
+    }
+    std::vector<std::string> occurred_at;
+    for (const auto* demand : demands) occurred_at.push_back(to_rfc3339(demand->occurred_at));
+    for (const auto& taken : per_order) {
+        const auto& row = rows_[taken.position];
+        const auto& demand = *demands[taken.demand];
+        add(events, LedgerRow{.position = row.key,
+                              .version = row.version - --rows_of[taken.position],
+                              .kind = "reservation",
+                              .deltas = {.reserved = taken.units},
+                              .cause = demand.order_id.str(),
+                              .order_id = demand.order_id.str(),
+                              .source = demand.source,
+                              .reason = {},
+                              .occurred_at = occurred_at[taken.demand]});
     }
     transaction_.append(query::new_reservations, reservations);
     transaction_.append(query::new_events, events);

@@ -74,12 +74,19 @@ class Taking {
     struct Row {
         PositionKey key;
         std::int64_t on_hand = 0, reserved = 0, shortfall = 0, version = 0;
+        std::size_t rank = 0;  ///< among the locked ones, in order of their keys
         bool locked = false;
         bool written = false;
     };
     struct Wanted {
         std::int64_t units = 0;
         std::int64_t events = 0;
+    };
+
+    /// Units of a line of a demand from a position.
+    struct Taken {
+        std::size_t position, demand, line;
+        std::int64_t units;
     };
 
     void load(std::span<const OfferKey> offers);
@@ -95,6 +102,7 @@ class Taking {
                        const std::map<std::size_t, Wanted>& taken) const;
     void set_decided(const std::map<std::size_t, Wanted>& taken,
                      const std::map<std::size_t, Wanted>& decided);
+    std::vector<Taken> in_order_of_keys(std::span<const stock::Decision> decisions) const;
     void write(Demands demands, std::span<const stock::Decision> decisions);
 
     postgres::Transaction& transaction_;

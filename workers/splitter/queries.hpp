@@ -9,31 +9,14 @@ namespace cartwright::splitter::query {
 using postgres::Statement;
 using postgres::Target;
 
-/// Claims work by (order id, item).
-inline constexpr Statement claim{"split_claim",
-                                 "insert into inbox (id, item) "
-                                 "select d.id, d.item from unnest($1::text[], $2::text[]) as d (id, item) "
-                                 "on conflict do nothing returning id, item"};
+/// Claims with their answers. A claim is work by (order id, item); whoever's row stays has done it.
+inline constexpr Target new_claims{"split_new_claims", "inbox", "id, item, answer"};
 
-/// The same for work that nobody has claimed, most probably.
-inline constexpr Target new_claims{"split_new_claims", "inbox", "id, item"};
-
-/// Reads the answers of claims; null where there is none yet.
+/// Reads the answers of claims.
 inline constexpr Statement read_claims{
     "split_read_claims",
     "select i.id, i.item, i.answer from unnest($1::text[], $2::text[]) as d (id, item) "
     "join inbox i on i.id = d.id and i.item = d.item"};
-
-/// Stores what became of claims.
-inline constexpr Statement answer_claims{"split_answer_claims",
-                                         "update inbox i set answer = d.answer from unnest($1::text[], "
-                                         "$2::text[], $3::text[]) as d (id, item, answer) "
-                                         "where i.id = d.id and i.item = d.item"};
-
-/// Gives up claims whose work has to wait.
-inline constexpr Statement give_up_claims{"split_give_up_claims",
-                                          "delete from inbox i using unnest($1::text[], $2::text[]) as d "
-                                          "(id, item) where i.id = d.id and i.item = d.item"};
 
 /// Takes the next numbers of streams; the row stays locked until the commit.
 inline constexpr Statement take_numbers{

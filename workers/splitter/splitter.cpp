@@ -1,6 +1,9 @@
 #include "workers/splitter/splitter.hpp"
 
+#include <algorithm>
+#include <iterator>
 #include <map>
+#include <optional>
 #include <set>
 
 #include "common/outcome/trouble.hpp"
@@ -19,57 +22,38 @@ using routing::ClaimKey;
 using routing::Place;
 using routing::StreamKey;
 using routing::Work;
-
-struct Keys {
-    Array ids, items;
-    explicit Keys(const std::set<ClaimKey>& claims) {
-        for (const auto& claim : claims) {
-            ids.add(claim.order_id.str());
-            items.add(claim.item);
-        }
-    }
-};
-
-ClaimKey claim_at(const Rows& rows, std::size_t row) {
-    return {OrderId(std::string(rows.text(row, 0))), std::string(rows.text(row, 1))};
-}
+using Answers = std::map<ClaimKey, Answer>;
 
 StreamKey stream_at(const Rows& rows, std::size_t row) {
     return {SellerId(std::string(rows.text(row, 0))), StreamName(std::string(rows.text(row, 1)))};
 }
 
-std::set<ClaimKey> claim(Transaction& transaction, const std::set<ClaimKey>& wanted, bool append) {
-    if (append) {
-        NewRows rows;
-        for (const auto& claim : wanted) rows.add(claim.order_id.str()).add(claim.item).end_row();
-        transaction.append(query::new_claims, rows);
-        return wanted;
+Answers read_answers(Transaction& transaction, const std::set<ClaimKey>& asked) {
+    Answers answers;
+    if (asked.empty()) return answers;
+    Array ids, items;
+    for (const auto& claim : asked) {
+        ids.add(claim.order_id.str());
+        items.add(claim.item);
     }
-    const Keys keys(wanted);
-    const auto rows = transaction.run(query::claim, {keys.ids.str(), keys.items.str()});
-    std::set<ClaimKey> won;
-    for (std::size_t i = 0; i < rows.size(); ++i) won.insert(claim_at(rows, i));
-    return won;
-}
-
-/// In a statement of its own, after the claim: only then are the answers of simultaneous winners to be seen.
-std::map<ClaimKey, Answer> read_answers(Transaction& transaction, std::span<const Work> works,
-                                        const std::set<ClaimKey>& wanted, const std::set<ClaimKey>& won) {
-    auto asked = wanted;
-    for (const auto& work : works) asked.insert(routing::ready_claim(work.order_id));
-    for (const auto& claim : won) asked.erase(claim);
-    std::map<ClaimKey, Answer> stored;
-    if (asked.empty()) return stored;
-    const Keys keys(asked);
-    const auto rows = transaction.run(query::read_claims, {keys.ids.str(), keys.items.str()});
+    const auto rows = transaction.run(query::read_claims, {ids.str(), items.str()});
     for (std::size_t i = 0; i < rows.size(); ++i) {
         CARTWRIGHT_ASSERT(!rows.is_null(i, 2));
-        stored.emplace(claim_at(rows, i), routing::answer_from(rows.text(i, 2)));
+        ClaimKey claim{OrderId(std::string(rows.text(i, 0))), std::string(rows.text(i, 1))};
+        answers.emplace(std::move(claim), routing::answer_from(rows.text(i, 2)));
     }
-    return stored;
+    return answers;
 }
 
-/// The first new number of each stream.
+/// Of the orders themselves: what became of them decides what becomes of their cancellations.
+std::set<ClaimKey> claims_of_cancelled(std::span<const Work> works) {
+    std::set<ClaimKey> claims;
+    for (const auto& work : works)
+        if (work.kind != routing::WorkKind::ready) claims.insert(routing::ready_claim(work.order_id));
+    return claims;
+}
+
+/// The first new number of each stream. Streams stay locked until the commit.
 routing::ByStream<std::int64_t> take_numbers(Transaction& transaction, const routing::Split& split) {
     std::map<StreamKey, std::int64_t> messages;
     for (const auto& message : split.messages) ++messages[message.stream];
@@ -89,9 +73,16 @@ routing::ByStream<std::int64_t> take_numbers(Transaction& transaction, const rou
     return first;
 }
 
+/// In order of the key: neighbours in an index cost less than rows all over it.
 void store(Transaction& transaction, const std::vector<Numbered>& messages) {
+    std::vector<const Numbered*> ordered;
+    ordered.reserve(messages.size());
+    for (const auto& message : messages) ordered.push_back(&message);
+    std::sort(ordered.begin(), ordered.end(),
+              [](const Numbered* left, const Numbered* right) { return left->place < right->place; });
     NewRows rows;
-    for (const auto& message : messages) {
+    for (const auto* pointer : ordered) {
+        const auto& message = *pointer;
         rows.add(message.place.stream.seller_id.str())
             .add(message.place.stream.stream.str())
             .add(message.place.number)
@@ -105,20 +96,19 @@ void store(Transaction& transaction, const std::vector<Numbered>& messages) {
     transaction.append(query::new_messages, rows);
 }
 
-void answer(Transaction& transaction, const routing::Split& split, const std::vector<Numbered>& messages) {
-    std::map<ClaimKey, Answer> answers;
+Answers answers_of(const routing::Split& split, const std::vector<Numbered>& messages) {
+    Answers answers;
     for (const auto& claim : split.voided) answers[claim].is_void = true;
     for (std::size_t i = 0; i < messages.size(); ++i)
         answers[split.messages[i].claim].places.push_back(messages[i].place);
-    if (answers.empty()) return;
-    Array ids, items, texts;
-    for (const auto& [claim, given] : answers) {
-        ids.add(claim.order_id.str());
-        items.add(claim.item);
-        texts.add(routing::to_text(given));
-    }
-    const auto rows = transaction.run(query::answer_claims, {ids.str(), items.str(), texts.str()});
-    CARTWRIGHT_ASSERT(rows.affected() == answers.size());
+    return answers;
+}
+
+void append(Transaction& transaction, const Answers& answers) {
+    NewRows rows;
+    for (const auto& [claim, given] : answers)
+        rows.add(claim.order_id.str()).add(claim.item).add(routing::to_text(given)).end_row();
+    transaction.append(query::new_claims, rows);
 }
 
 std::vector<Numbered> read_again(Transaction& transaction, const std::set<Place>& places) {
@@ -163,25 +153,53 @@ Works works_of(std::span<const worker::Member> batch, std::vector<outcome::Verdi
     return result;
 }
 
-/// Gives numbers and stores what they are given to; all rows or none.
-std::vector<Numbered> number(Transaction& transaction, const routing::Split& split, const Works& work,
-                             std::span<const worker::Member> batch) {
-    std::vector<Numbered> messages;
-    if (split.messages.empty()) return messages;
-    auto next = take_numbers(transaction, split);
-    messages.reserve(split.messages.size());
-    for (const auto& message : split.messages) {
-        const auto& envelope = batch[work.members[message.work]].event.envelope;
-        messages.push_back(numbered(message, next.at(message.stream)++, work.works[message.work], envelope));
-    }
-    store(transaction, messages);
-    return messages;
+/// One run of the transaction. Streams are locked before claims are written.
+class Run {
+  public:
+    Run(Transaction& transaction, std::span<const worker::Member> batch, const Works& work)
+        : transaction_(transaction), batch_(batch), work_(work) {}
+
+    /// Throws Duplicate when a claim is there that was taken for new: all of them where not `reads_claims`,
+    /// else those that somebody else has written since they were read.
+    void operator()(const routing::Rules& rules, bool reads_claims);
+
+    std::vector<Numbered> messages, repeats;
+    std::vector<std::size_t> later;  ///< indices of works whose order is not split yet
+
+  private:
+    void number(const routing::Split& split);
+
+    Transaction& transaction_;
+    std::span<const worker::Member> batch_;
+    const Works& work_;
+};
+
+void Run::operator()(const routing::Rules& rules, bool reads_claims) {
+    const auto wanted = routing::claims_of(work_.works);
+    auto asked = claims_of_cancelled(work_.works);
+    if (reads_claims) asked.insert(wanted.begin(), wanted.end());
+    const auto stored = read_answers(transaction_, asked);
+    const auto is_new = [&](const ClaimKey& claim) { return !stored.contains(claim); };
+    std::set<ClaimKey> won;
+    std::copy_if(wanted.begin(), wanted.end(), std::inserter(won, won.end()), is_new);
+    const auto split = routing::split(work_.works, won, stored, rules);
+    number(split);
+    const auto answers = answers_of(split, messages);
+    CARTWRIGHT_ASSERT(answers.size() + split.given_up.size() == won.size());
+    append(transaction_, answers);
+    store(transaction_, messages);
+    repeats = read_again(transaction_, split.repeats);
+    later = split.later;
 }
 
-void give_up(Transaction& transaction, const std::set<ClaimKey>& claims) {
-    if (claims.empty()) return;
-    const Keys keys(claims);
-    transaction.run(query::give_up_claims, {keys.ids.str(), keys.items.str()});
+void Run::number(const routing::Split& split) {
+    if (split.messages.empty()) return;
+    auto next = take_numbers(transaction_, split);
+    messages.reserve(split.messages.size());
+    for (const auto& message : split.messages) {
+        const auto& envelope = batch_[work_.members[message.work]].event.envelope;
+        messages.push_back(numbered(message, next.at(message.stream)++, work_.works[message.work], envelope));
+    }
 }
 
 }  // namespace
@@ -200,33 +218,24 @@ worker::Result Handler::handle(std::span<const worker::Member> batch) {
     result.verdicts.assign(batch.size(), outcome::Done{});
     const auto work = works_of(batch, result.verdicts);
     if (work.works.empty()) return result;
-    const auto wanted = routing::claims_of(work.works);
     const auto rules = rules_();
-    std::vector<Numbered> messages, repeats;
-    std::vector<std::size_t> later;
-    const auto transact = [&](Transaction& transaction, bool append_claims) {
-        const auto won = claim(transaction, wanted, append_claims);
-        const auto stored = read_answers(transaction, work.works, wanted, won);
-        const auto split = routing::split(work.works, won, stored, *rules);
-        messages = number(transaction, split, work, batch);
-        answer(transaction, split, messages);
-        give_up(transaction, split.given_up);
-        repeats = read_again(transaction, split.repeats);
-        later = split.later;
-    };
-    append_first_.run([&](bool append_claims) {
-        session_->transaction([&](Transaction& transaction) { transact(transaction, append_claims); });
+    std::optional<Run> run;
+    append_first_.run([&](bool unseen) {
+        session_->transaction([&](Transaction& transaction) {
+            run.emplace(transaction, batch, work);
+            (*run)(*rules, !unseen);
+        });
     });
-    for (const auto index : later) {
+    for (const auto index : run->later) {
         result.verdicts[work.members[index]] =
             outcome::Later{"order " + work.works[index].order_id.str() + " is not split yet"};
     }
-    numbered_.add(static_cast<double>(messages.size()));
-    repeated_.add(static_cast<double>(repeats.size()));
+    numbered_.add(static_cast<double>(run->messages.size()));
+    repeated_.add(static_cast<double>(run->repeats.size()));
     std::vector<worker::EncodedEvent> events;
-    events.reserve(repeats.size() + messages.size());
-    for (auto& message : repeats) events.push_back(event_of(std::move(message)));
-    for (auto& message : messages) events.push_back(event_of(std::move(message)));
+    events.reserve(run->repeats.size() + run->messages.size());
+    for (auto& message : run->repeats) events.push_back(event_of(std::move(message)));
+    for (auto& message : run->messages) events.push_back(event_of(std::move(message)));
     result.outgoing = worker::pack("seller-messages", "seller.message", std::move(events), limits_);
     return result;
 }

@@ -1,5 +1,4 @@
-// Statements that lock rows find them in the order of their sorted arrays, whatever the planner knows of the
-// tables.
+// Statements find rows by their keys, whatever the planner knows of the tables.
 #include <doctest/doctest.h>
 
 #include <fmt/format.h>
@@ -25,7 +24,7 @@ void fill(bool analysed_small) {
 
 }  // namespace
 
-TEST_CASE("claims are answered and given up in the order of their keys") {
+TEST_CASE("reading claims and messages is no scan of a table") {
     const auto ids = text_array("x-", 150);
     const auto items = repeated_array("split/ready", 150);
     for (const bool analysed_small : {true, false}) {
@@ -33,27 +32,13 @@ TEST_CASE("claims are answered and given up in the order of their keys") {
         for (const bool generic : {true, false}) {
             CAPTURE(analysed_small);
             CAPTURE(generic);
-            const auto answering =
-                plan_of(splitter::query::answer_claims, fmt::format("{},{},{}", ids, items, items), generic);
-            CHECK_MESSAGE(follows_the_array(answering, "inbox_pkey"), answering);
-            const auto giving_up =
-                plan_of(splitter::query::give_up_claims, fmt::format("{},{}", ids, items), generic);
-            CHECK_MESSAGE(follows_the_array(giving_up, "inbox_pkey"), giving_up);
+            const auto claims =
+                plan_of(splitter::query::read_claims, fmt::format("{},{}", ids, items), generic);
+            CHECK_MESSAGE(follows_the_array(claims, "inbox_pkey"), claims);
+            const auto messages = plan_of(
+                splitter::query::read_messages,
+                fmt::format("{},{},{}", ids, repeated_array("main", 150), repeated_array("1", 150)), generic);
+            CHECK_MESSAGE(follows_the_array(messages, "seller_message_pkey"), messages);
         }
-    }
-}
-
-TEST_CASE("reading claims and messages is no scan of a table") {
-    fill(false);
-    const auto ids = text_array("x-", 150);
-    for (const bool generic : {true, false}) {
-        CAPTURE(generic);
-        const auto claims = plan_of(splitter::query::read_claims,
-                                    fmt::format("{},{}", ids, repeated_array("split/ready", 150)), generic);
-        CHECK_MESSAGE(follows_the_array(claims, "inbox_pkey"), claims);
-        const auto messages = plan_of(
-            splitter::query::read_messages,
-            fmt::format("{},{},{}", ids, repeated_array("main", 150), repeated_array("1", 150)), generic);
-        CHECK_MESSAGE(follows_the_array(messages, "seller_message_pkey"), messages);
     }
 }
