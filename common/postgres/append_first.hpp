@@ -37,7 +37,7 @@ class AppendFirst {
     }
 
   private:
-    static constexpr int careful_runs_max = 10;
+    static constexpr int careful_runs_max = 100;  ///< each time somebody else has got on
 
     std::chrono::milliseconds careful_for_;
     Clock::time_point careful_until_{};

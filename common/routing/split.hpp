@@ -79,8 +79,9 @@ struct Split {
     std::set<ClaimKey> given_up;       ///< their claims
 };
 
-/// `won`: claims that this transaction inserted. `stored`: answers of claims that were there before (a claim
-/// without an answer is a bug of whoever committed it). `rules` choose the streams of new orders.
+/// `won`: claims that this transaction makes, which are new. `stored`: answers of claims that were there
+/// before (a claim without an answer is a bug of whoever committed it). `rules` choose the streams of new
+/// orders.
 Split split(std::span<const Work> batch, const std::set<ClaimKey>& won,
             const std::map<ClaimKey, Answer>& stored, const Rules& rules);
 

@@ -20,7 +20,7 @@ MAY_CHANGE = {  # table: who may insert, update, delete
     "orders": ("reserver", "reserver", ""), "stock_position": ("reserver", "reserver", ""),
     "stock_event": ("reserver", "", ""), "reservation": ("reserver", "reserver", ""),
     "held_line": ("reserver", "", "reserver"),
-    "inbox": ("reserver splitter", "reserver splitter", "reserver splitter"),
+    "inbox": ("reserver splitter", "reserver", "reserver"),
     "attempt": ("reserver splitter router",) * 3,
     "seller_stream": ("splitter", "splitter", ""), "seller_message": ("splitter", "operator", ""),
     "seller_delivery": ("router", "router operator", ""), "seller_switch": ("router operator", "", ""),

@@ -91,7 +91,7 @@ constexpr Modelled statements[] = {
     {&to_claims, 2086627329, new_claims, true, 2},
     {&query::read_claims, 1504306113, read_claims},
     {&query::take_numbers, 3066548985, take_numbers, true, 2},
-    {&to_messages, 1634401420, new_messages},
+    {&to_messages, 1634401420, new_messages, true, 2, true},
     {&query::read_messages, 751003, read_messages},
 };
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <set>
+#include <unordered_map>
 
 #include "common/codec/encode.hpp"
 #include "common/crypto/digest.hpp"
@@ -27,7 +28,8 @@ struct Item {
     const worker::Member* member = nullptr;
     const Cart* cart = nullptr;
     std::string hash;
-    bool first = true;
+    std::size_t first = 0;  ///< index of the first with this order id
+    bool is_first = true;
     bool well_shaped = false;
     std::vector<Rejection> rejections;
     std::vector<Candidates> candidates;  ///< one a line; who may serve it
@@ -35,13 +37,15 @@ struct Item {
 
 struct Batch {
     std::vector<Item> items;
+    std::unordered_map<OrderId, std::size_t> by_id;  ///< indices of those that count
     OffersBySku offers;
+    std::vector<OfferKey> wanted;  ///< by carts that ask for stock, sorted
     Ranks ranks;
 };
 
 Batch gather(std::span<const worker::Member> members, const CartLimits& limits) {
     Batch batch;
-    std::set<OrderId> seen;
+    batch.items.reserve(members.size());
     for (const auto& member : members) {
         auto& item = batch.items.emplace_back();
         item.member = &member;
@@ -49,15 +53,21 @@ Batch gather(std::span<const worker::Member> members, const CartLimits& limits) 
         if (submitted == nullptr) continue;
         item.cart = &submitted->cart;
         item.hash = crypto::hex(crypto::sha256(codec::canonical_cart(*item.cart)));
-        item.first = seen.insert(item.cart->order_id).second;
+        const auto [found, added] = batch.by_id.try_emplace(item.cart->order_id, batch.items.size() - 1);
+        item.first = found->second;
+        item.is_first = added;
         item.rejections = check_shape(*item.cart, limits);
         item.well_shaped = item.rejections.empty();
     }
     return batch;
 }
 
+bool counts(const Item& item) {
+    return item.cart != nullptr && item.is_first;
+}
+
 bool to_be_checked(const Item& item) {
-    return item.cart != nullptr && item.first && item.well_shaped;
+    return counts(item) && item.well_shaped;
 }
 
 /// The SKUs of carts that would be rejected.
@@ -74,40 +84,11 @@ std::vector<Sku> check_all(Batch& batch) {
     return {doubtful.begin(), doubtful.end()};
 }
 
-/// Against the catalogue's cache; a rejection is decided on a fresh read.
-void check(Batch& batch, catalogue::Catalogue& catalogue) {
-    std::set<Sku> skus;
-    for (const auto& item : batch.items) {
-        if (!to_be_checked(item)) continue;
-        for (const auto& line : item.cart->lines) skus.insert(line.sku);
-    }
-    const std::vector<Sku> wanted(skus.begin(), skus.end());
-    batch.offers = catalogue.offers(wanted);
-    if (const auto doubtful = check_all(batch); !doubtful.empty()) {
-        for (auto& [sku, offers] : catalogue.fresh_offers(doubtful))
-            batch.offers.insert_or_assign(sku, offers);
-        check_all(batch);
-    }
-    std::set<SellerId> sellers;
-    for (const auto& item : batch.items) {
-        for (const auto& candidates : item.candidates) {
-            for (const auto* offer : candidates) sellers.insert(offer->seller_id);
-        }
-    }
-    const std::vector<SellerId> ranked(sellers.begin(), sellers.end());
-    batch.ranks = catalogue.warehouses(ranked);
-}
-
-Timestamp placed_at(const Item& item) {
-    if (item.cart->placed_at) return *item.cart->placed_at;
-    return item.member->event.envelope.time.value_or(now());
-}
-
 /// Of carts that ask for stock, sorted and without repeats.
 std::vector<OfferKey> offers_of(const Batch& batch) {
     std::vector<const catalogue::Offer*> named;
     for (const auto& item : batch.items) {
-        if (!item.first || !item.rejections.empty()) continue;
+        if (!counts(item) || !item.rejections.empty()) continue;
         for (const auto& candidates : item.candidates)
             named.insert(named.end(), candidates.begin(), candidates.end());
     }
@@ -123,10 +104,41 @@ std::vector<OfferKey> offers_of(const Batch& batch) {
     return offers;
 }
 
-std::vector<const OrderDemand*> demands_of(const std::vector<Placing>& placings) {
+/// Against the catalogue's cache; a rejection is decided on a fresh read.
+void check(Batch& batch, catalogue::Catalogue& catalogue) {
+    std::vector<Sku> skus;
+    for (const auto& item : batch.items) {
+        if (!to_be_checked(item)) continue;
+        for (const auto& line : item.cart->lines) skus.push_back(line.sku);
+    }
+    batch.offers = catalogue.offers(skus);
+    if (const auto doubtful = check_all(batch); !doubtful.empty()) {
+        for (auto& [sku, offers] : catalogue.fresh_offers(doubtful))
+            batch.offers.insert_or_assign(sku, offers);
+        check_all(batch);
+    }
+    batch.wanted = offers_of(batch);
+    std::vector<SellerId> sellers;
+    for (const auto& offer : batch.wanted)
+        if (sellers.empty() || sellers.back() != offer.seller_id) sellers.push_back(offer.seller_id);
+    batch.ranks = catalogue.warehouses(sellers);
+}
+
+Timestamp placed_at(const Item& item) {
+    if (item.cart->placed_at) return *item.cart->placed_at;
+    return item.member->event.envelope.time.value_or(now());
+}
+
+/// A cart that asks for stock, by its index.
+struct Placed {
+    std::size_t item;
+    Placing placing;
+};
+
+std::vector<const OrderDemand*> demands_of(const std::vector<Placed>& placed) {
     std::vector<const OrderDemand*> demands;
-    demands.reserve(placings.size());
-    for (const auto& placing : placings) demands.push_back(&placing.demand);
+    demands.reserve(placed.size());
+    for (const auto& one : placed) demands.push_back(&one.placing.demand);
     return demands;
 }
 
@@ -140,7 +152,9 @@ class Run {
           append_claims_(append_claims),
           decoder_(decoder),
           taking_(transaction, batch.ranks, config.default_warehouse, widened, &known),
-          telling_(config) {}
+          telling_(config),
+          states_(batch.items.size()),
+          claimed_(batch.items.size()) {}
 
     worker::Result operator()();
 
@@ -150,7 +164,7 @@ class Run {
     std::vector<NewOrder> new_orders() const;
     void claim();
     void reserve();
-    void write_changed_states(const std::map<OrderId, OrderState>& inserted);
+    void write_states(std::vector<std::size_t> changed);
     void write_held();
     void read_repeated();
     outcome::Verdict tell(const Item& item, std::set<OfferKey>& to_ring);
@@ -161,10 +175,9 @@ class Run {
     codec::Decoder& decoder_;
     Taking taking_;
     Telling telling_;
-    std::vector<const Item*> placed_items_;  ///< those that ask for stock, in order of arrival
-    std::vector<Placing> placings_;          ///< one each
-    std::map<OrderId, OrderState> states_;   ///< of carts that this batch decides
-    std::set<OrderId> claimed_;
+    std::vector<Placed> placed_;             ///< in order of arrival
+    std::vector<OrderState> states_;         ///< by item, of those that this batch decides
+    std::vector<bool> claimed_;              ///< by item
     std::map<OrderId, StoredOrder> stored_;  ///< of carts that were decided before
 };
 
@@ -178,29 +191,32 @@ const catalogue::Offer* Run::choose(const Candidates& candidates, const Sku& sku
 }
 
 void Run::place_all() {
-    taking_.read(offers_of(batch_));
-    for (const auto& item : batch_.items) {
-        if (item.cart == nullptr || !item.first) continue;
+    taking_.read(batch_.wanted);
+    placed_.reserve(batch_.items.size());
+    for (std::size_t i = 0; i < batch_.items.size(); ++i) {
+        const auto& item = batch_.items[i];
+        if (!counts(item)) continue;
         if (!item.rejections.empty()) {
-            states_.emplace(item.cart->order_id, rejected(item.cart->order_id, item.rejections));
+            states_[i] = rejected(item.cart->order_id, item.rejections);
             continue;
         }
         Candidates chosen;
-        for (std::size_t i = 0; i < item.cart->lines.size(); ++i) {
-            const auto& line = item.cart->lines[i];
-            chosen.push_back(choose(item.candidates[i], line.sku, line.quantity));
+        for (std::size_t line = 0; line < item.cart->lines.size(); ++line) {
+            const auto& asked = item.cart->lines[line];
+            chosen.push_back(choose(item.candidates[line], asked.sku, asked.quantity));
         }
-        placed_items_.push_back(&item);
-        placings_.push_back(place(*item.cart, chosen, placed_at(item), item.cart->channel));
+        placed_.push_back({i, place(*item.cart, chosen, placed_at(item), item.cart->channel)});
     }
 }
 
 /// In order of their ids.
 std::vector<NewOrder> Run::new_orders() const {
     std::vector<NewOrder> orders;
-    for (const auto& item : batch_.items) {
-        if (item.cart == nullptr || !item.first) continue;
-        const auto& state = states_.at(item.cart->order_id);
+    orders.reserve(batch_.items.size());
+    for (std::size_t i = 0; i < batch_.items.size(); ++i) {
+        const auto& item = batch_.items[i];
+        if (!counts(item)) continue;
+        const auto& state = states_[i];
         const bool may_wait = item.cart->policy == ShortagePolicy::hold;
         orders.push_back({state.order_id.str(), state.state, item.hash, state.answer,
                           may_wait ? item.member->reply_to : std::string_view(),
@@ -219,7 +235,7 @@ void Run::claim() {
         postgres::NewRows rows;
         for (const auto& order : orders) add(rows, order);
         transaction_.append(query::new_orders, rows);
-        for (const auto& order : orders) claimed_.insert(OrderId(std::string(order.order_id)));
+        for (std::size_t i = 0; i < batch_.items.size(); ++i) claimed_[i] = counts(batch_.items[i]);
         return;
     }
     Array ids, states, hashes, reply_tos, correlation_ids;
@@ -240,47 +256,53 @@ void Run::claim() {
     const auto rows = transaction_.run(
         query::claim_orders,
         {ids.str(), states.str(), hashes.str(), answers.str(), reply_tos.str(), correlation_ids.str()});
-    for (std::size_t i = 0; i < rows.size(); ++i) claimed_.insert(OrderId(std::string(rows.text(i, 0))));
+    for (std::size_t i = 0; i < rows.size(); ++i)
+        claimed_[batch_.by_id.at(OrderId(std::string(rows.text(i, 0))))] = true;
 }
 
 void Run::reserve() {
     const auto by_policy = [](std::span<const stock::Demand> demands, stock::Shelf& shelf) {
         return stock::allocate(demands, shelf);
     };
-    auto demands = demands_of(placings_);
-    auto planned = taking_.plan(demands, by_policy);
-    for (std::size_t i = 0; i < placings_.size(); ++i) {
-        states_.insert_or_assign(placings_[i].order.order_id, outcome_of(placings_[i], planned[i], taking_));
-    }
-    const auto before = states_;
+    auto demands = demands_of(placed_);
+    auto indexed = taking_.indexed(demands);
+    auto planned = taking_.plan(indexed, by_policy);
+    for (std::size_t i = 0; i < placed_.size(); ++i)
+        states_[placed_[i].item] = outcome_of(placed_[i].placing, planned[i], taking_);
     claim();
-    const auto is_lost = [&](const Placing& placing) { return !claimed_.contains(placing.order.order_id); };
-    const bool some_lost = std::erase_if(placings_, is_lost) > 0;
+    const auto is_lost = [&](const Placed& placed) { return !claimed_[placed.item]; };
+    const bool some_lost = std::erase_if(placed_, is_lost) > 0;
     if (some_lost) {
-        demands = demands_of(placings_);
-        planned = taking_.plan(demands, by_policy);
+        demands = demands_of(placed_);
+        indexed = taking_.indexed(demands);
+        planned = taking_.plan(indexed, by_policy);
     }
-    const auto decisions = taking_.take(demands, by_policy, planned);
-    for (std::size_t i = 0; i < placings_.size(); ++i) {
+    const auto decisions = taking_.take(demands, indexed, by_policy, planned);
+    std::vector<std::size_t> changed;
+    for (std::size_t i = 0; i < placed_.size(); ++i) {
         if (!some_lost && decisions[i] == planned[i]) continue;
-        states_.insert_or_assign(placings_[i].order.order_id,
-                                 outcome_of(placings_[i], decisions[i], taking_));
+        auto state = outcome_of(placed_[i].placing, decisions[i], taking_);
+        auto& was = states_[placed_[i].item];
+        if (state.state == was.state && state.answer == was.answer) continue;
+        was = std::move(state);
+        changed.push_back(placed_[i].item);
     }
-    write_changed_states(before);
+    write_states(std::move(changed));
 }
 
-void Run::write_changed_states(const std::map<OrderId, OrderState>& inserted) {
+/// Of orders that were inserted with others.
+void Run::write_states(std::vector<std::size_t> changed) {
+    if (changed.empty()) return;
+    std::sort(changed.begin(), changed.end(), [&](std::size_t left, std::size_t right) {
+        return states_[left].order_id < states_[right].order_id;
+    });
     Array ids, states, answers, filled_by;
-    for (const auto& order_id : claimed_) {
-        const auto& state = states_.at(order_id);
-        const auto& was = inserted.at(order_id);
-        if (state.state == was.state && state.answer == was.answer) continue;
-        ids.add(order_id.str());
-        states.add(state.state);
-        answers.add(state.answer);
+    for (const auto item : changed) {
+        ids.add(states_[item].order_id.str());
+        states.add(states_[item].state);
+        answers.add(states_[item].answer);
         filled_by.add_null();
     }
-    if (ids.size() == 0) return;
     const auto rows =
         transaction_.run(query::decide_orders, {ids.str(), states.str(), answers.str(), filled_by.str()});
     CARTWRIGHT_ASSERT(rows.affected() == ids.size());
@@ -288,8 +310,8 @@ void Run::write_changed_states(const std::map<OrderId, OrderState>& inserted) {
 
 void Run::write_held() {
     std::set<std::pair<OfferKey, OrderId>> lines;
-    for (const auto& placing : placings_) {
-        if (states_.at(placing.order.order_id).state != "pending") continue;
+    for (const auto& [item, placing] : placed_) {
+        if (states_[item].state != "pending") continue;
         for (const auto& line : placing.demand.lines) lines.emplace(line.offer, placing.order.order_id);
     }
     if (lines.empty()) return;
@@ -305,8 +327,7 @@ void Run::write_held() {
 void Run::read_repeated() {
     std::set<OrderId> repeated;
     for (const auto& item : batch_.items) {
-        if (item.cart != nullptr && !claimed_.contains(item.cart->order_id))
-            repeated.insert(item.cart->order_id);
+        if (item.cart != nullptr && !claimed_[item.first]) repeated.insert(item.cart->order_id);
     }
     if (!repeated.empty()) stored_ = read_orders(transaction_, repeated);
 }
@@ -317,17 +338,12 @@ outcome::Verdict Run::tell(const Item& item, std::set<OfferKey>& to_ring) {
     }
     const auto& order_id = item.cart->order_id;
     const auto& traceparent = item.member->event.envelope.traceparent;
-    if (claimed_.contains(order_id)) {
-        const auto& state = states_.at(order_id);
-        if (!item.first) {
-            const auto same = [&](const Item& other) {
-                return other.first && other.cart != nullptr && other.cart->order_id == order_id;
-            };
-            const auto first = std::find_if(batch_.items.begin(), batch_.items.end(), same);
-            if (first->hash != item.hash)
-                return outcome::Park{"id_conflict", "another cart had this order_id before"};
-        } else {
+    if (claimed_[item.first]) {
+        const auto& state = states_[item.first];
+        if (item.is_first) {
             telling_.order(state, traceparent);
+        } else if (batch_.items[item.first].hash != item.hash) {
+            return outcome::Park{"id_conflict", "another cart had this order_id before"};
         }
         telling_.answer(*item.member, state);
         return outcome::Done{};

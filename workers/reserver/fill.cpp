@@ -239,7 +239,8 @@ void FillHandler::fill_page(Walk& walk, Telling& telling) {
             for (std::size_t i = 0; i < by_index.size(); ++i) blocked[i] = walk.blocked.contains(by_index[i]);
             return stock::fill(wanted, shelf, config_.fill_order, blocked);
         };
-        const auto decisions = taking.take(demands, decide, taking.plan(demands, decide));
+        const auto indexed = taking.indexed(demands);
+        const auto decisions = taking.take(demands, indexed, decide, taking.plan(indexed, decide));
         for (std::size_t i = 0; i < decisions.size(); ++i) {
             if (decisions[i].fate != stock::Fate::reserved) continue;
             decided[demanding[i]] = outcome_of(held[demanding[i]].placing, decisions[i], taking);

@@ -98,8 +98,9 @@ OrderState outcome_of(const Placing& placing, const stock::Decision& decision, c
         }
         return rejected(order_id, std::move(reasons));
     }
-    const auto order = with_allocations(placing, decision, taking);
-    return {order_id, order.paid ? "ready" : "reserved", codec::encode_data(message::OrderPlaced{order})};
+    auto order = with_allocations(placing, decision, taking);
+    return {order_id, order.paid ? "ready" : "reserved",
+            codec::encode_data(message::OrderPlaced{std::move(order)})};
 }
 
 }  // namespace cartwright::reserver

@@ -14,11 +14,6 @@ using postgres::Array;
 using postgres::NewRows;
 using postgres::Rows;
 
-PositionKey key_of(const Rows& rows, std::size_t row) {
-    return {SellerId(std::string(rows.text(row, 0))), Sku(std::string(rows.text(row, 1))),
-            WarehouseId(std::string(rows.text(row, 2)))};
-}
-
 /// Offers of which a decision leaves a line short.
 std::set<std::size_t> short_offers(std::span<const stock::Demand> demands,
                                    std::span<const stock::Decision> decisions) {
@@ -40,14 +35,14 @@ Taking::Taking(postgres::Transaction& transaction, const Ranks& ranks, std::stri
       known_(known) {}
 
 void Taking::read(std::span<const OfferKey> offers) {
-    for (const auto& offer : offers) {
-        if (!offer_index_.try_emplace(offer, offers_.size()).second) continue;
-        offers_.push_back(offer);
-        chains_.emplace_back();
-    }
     std::vector<OfferKey> unknown;
     for (const auto& offer : offers) {
-        if (!remember(offer)) unknown.push_back(offer);
+        const auto [found, added] = offer_index_.try_emplace(offer, offers_.size());
+        if (added) {
+            offers_.push_back(offer);
+            chains_.emplace_back();
+        }
+        if (!remember(found->second)) unknown.push_back(offer);
     }
     if (unknown.empty()) return;
     load(unknown);
@@ -66,14 +61,19 @@ void Taking::read(std::span<const OfferKey> offers) {
 }
 
 /// False where the offer has to be read. After a run that found an offer short, it is.
-bool Taking::remember(const OfferKey& offer) {
-    if (known_ == nullptr || widened_.contains(offer)) return false;
-    const auto* found = known_->find(offer, now_);
+bool Taking::remember(std::size_t offer) {
+    const auto& key = offers_[offer];
+    if (known_ == nullptr || widened_.contains(key)) return false;
+    const auto* found = known_->find(key, now_);
     if (found == nullptr) return false;
-    PositionKey key{offer.seller_id, offer.sku, found->warehouse};
-    if (!row_index_.try_emplace(key, rows_.size()).second) return true;
-    chains_[offer_index_.at(offer)].push_back(rows_.size());
-    rows_.push_back({std::move(key), found->on_hand, found->reserved, found->shortfall, found->version});
+    if (!chains_[offer].empty()) return true;
+    chains_[offer].push_back(rows_.size());
+    rows_.push_back({{key.seller_id, key.sku, found->warehouse},
+                     offer,
+                     found->on_hand,
+                     found->reserved,
+                     found->shortfall,
+                     found->version});
     return true;
 }
 
@@ -82,14 +82,26 @@ void Taking::note(const std::map<std::size_t, Wanted>& taken) {
     if (known_ == nullptr) return;
     for (const auto& [index, units] : taken) {
         const auto& row = rows_[index];
-        const OfferKey offer{row.key.seller_id, row.key.sku};
-        if (chains_[offer_index_.at(offer)].size() == 1) {
-            known_->note(offer, {row.key.warehouse, row.on_hand, row.reserved, row.shortfall, row.version},
+        if (chains_[row.offer].size() == 1) {
+            known_->note(offers_[row.offer],
+                         {row.key.warehouse, row.on_hand, row.reserved, row.shortfall, row.version},
                          units.units, now_);
         } else {
-            known_->forget(offer);
+            known_->forget(offers_[row.offer]);
         }
     }
+}
+
+/// The row of an offer in a warehouse; nothing when it is not known.
+std::optional<std::size_t> Taking::row_of(std::size_t offer, std::string_view warehouse) const {
+    for (const auto row : chains_[offer])
+        if (rows_[row].key.warehouse.str() == warehouse) return row;
+    return std::nullopt;
+}
+
+/// Of a row that begins with seller and SKU.
+std::size_t Taking::offer_at(const Rows& rows, std::size_t row) const {
+    return offer_index_.at({SellerId(std::string(rows.text(row, 0))), Sku(std::string(rows.text(row, 1)))});
 }
 
 /// Adds the positions of these offers that are not known yet, and puts the chains in order of rank.
@@ -101,11 +113,16 @@ void Taking::load(std::span<const OfferKey> offers) {
     }
     const auto rows = transaction_.run(query::read_positions, {sellers.str(), skus.str()});
     for (std::size_t i = 0; i < rows.size(); ++i) {
-        auto key = key_of(rows, i);
-        if (!row_index_.try_emplace(key, rows_.size()).second) continue;
-        chains_[offer_index_.at({key.seller_id, key.sku})].push_back(rows_.size());
+        const auto offer = offer_at(rows, i);
+        if (row_of(offer, rows.text(i, 2))) continue;
+        chains_[offer].push_back(rows_.size());
         rows_.push_back(
-            {std::move(key), rows.integer(i, 3), rows.integer(i, 4), rows.integer(i, 5), rows.integer(i, 6)});
+            {{offers_[offer].seller_id, offers_[offer].sku, WarehouseId(std::string(rows.text(i, 2)))},
+             offer,
+             rows.integer(i, 3),
+             rows.integer(i, 4),
+             rows.integer(i, 5),
+             rows.integer(i, 6)});
     }
     for (const auto& offer : offers) {
         auto& chain = chains_[offer_index_.at(offer)];
@@ -132,18 +149,19 @@ std::int64_t Taking::available(const OfferKey& offer) const {
 
 stock::Shelf Taking::shelf() const {
     stock::Shelf shelf;
-    std::map<std::pair<SellerId, WarehouseId>, std::size_t> warehouses;
+    shelf.positions.reserve(rows_.size());
+    std::map<std::pair<std::string_view, std::string_view>, std::size_t> warehouses;
     for (const auto& row : rows_) {
         const auto [found, added] =
-            warehouses.try_emplace({row.key.seller_id, row.key.warehouse}, warehouses.size());
+            warehouses.try_emplace({row.key.seller_id.str(), row.key.warehouse.str()}, warehouses.size());
         shelf.positions.push_back({found->second, row.on_hand - row.reserved});
     }
     shelf.chains = chains_;
     return shelf;
 }
 
-std::vector<stock::Demand> Taking::by_index(Demands demands) const {
-    std::unordered_map<SellerId, std::size_t> sellers;
+std::vector<stock::Demand> Taking::indexed(Demands demands) const {
+    std::unordered_map<std::string_view, std::size_t> sellers;
     std::vector<stock::Demand> result;
     result.reserve(demands.size());
     for (const auto* demand : demands) {
@@ -151,7 +169,7 @@ std::vector<stock::Demand> Taking::by_index(Demands demands) const {
         indexed.policy = demand->policy;
         indexed.lines.reserve(demand->lines.size());
         for (const auto& line : demand->lines) {
-            const auto seller = sellers.try_emplace(line.offer.seller_id, sellers.size()).first->second;
+            const auto seller = sellers.try_emplace(line.offer.seller_id.str(), sellers.size()).first->second;
             indexed.lines.push_back({seller, offer_index_.at(line.offer), line.quantity});
         }
     }
@@ -181,6 +199,15 @@ void Taking::add_chains(const std::set<std::size_t>& offers, std::map<std::size_
     }
 }
 
+/// The row that a statement tells of, which is most probably the expected one.
+std::size_t Taking::row_at(const Rows& rows, std::size_t row, std::size_t expected) const {
+    const auto& key = rows_[expected].key;
+    if (rows.text(row, 0) == key.seller_id.str() && rows.text(row, 1) == key.sku.str() &&
+        rows.text(row, 2) == key.warehouse.str())
+        return expected;
+    return row_of(offer_at(rows, row), rows.text(row, 2)).value();
+}
+
 /// Returns the offers of positions that were short. Rows are then as the statement left them.
 std::set<std::size_t> Taking::lock_and_take(const std::map<std::size_t, Wanted>& lock) {
     std::vector<std::size_t> order;
@@ -201,13 +228,13 @@ std::set<std::size_t> Taking::lock_and_take(const std::map<std::size_t, Wanted>&
         query::take_units, {sellers.str(), skus.str(), warehouses.str(), units.str(), events.str()});
     if (rows.size() != order.size()) {  // one that was remembered is gone: all are read
         std::set<OfferKey> all;
-        for (const auto row : order) all.insert({rows_[row].key.seller_id, rows_[row].key.sku});
+        for (const auto row : order) all.insert(offers_[rows_[row].offer]);
         CARTWRIGHT_ASSERT(!std::includes(widened_.begin(), widened_.end(), all.begin(), all.end()));
         throw WidenLocks{all};
     }
     std::set<std::size_t> short_of;
     for (std::size_t i = 0; i < rows.size(); ++i) {
-        const auto index = row_index_.at(key_of(rows, i));
+        const auto index = row_at(rows, i, order[i]);
         auto& row = rows_[index];
         row.on_hand = rows.integer(i, 3);
         row.reserved = rows.integer(i, 4);
@@ -216,7 +243,7 @@ std::set<std::size_t> Taking::lock_and_take(const std::map<std::size_t, Wanted>&
         row.locked = true;
         const auto& asked = lock.at(index);
         if (rows.integer(i, 7) != asked.units) {
-            short_of.insert(offer_index_.at({row.key.seller_id, row.key.sku}));
+            short_of.insert(row.offer);
         } else {
             row.written = asked.events > 0;
         }
@@ -247,7 +274,7 @@ void Taking::require_locks(const std::set<std::size_t>& short_of, const std::set
     }
     for (const auto& entry : taken) {
         const auto& row = rows_[entry.first];
-        if (!row.locked) unlocked.insert({row.key.seller_id, row.key.sku});
+        if (!row.locked) unlocked.insert(offers_[row.offer]);
     }
     if (!unlocked.empty()) throw WidenLocks{unlocked};
 }
@@ -280,14 +307,14 @@ void Taking::set_decided(const std::map<std::size_t, Wanted>& taken,
     CARTWRIGHT_ASSERT(rows.affected() == differing.size());
 }
 
-std::vector<stock::Decision> Taking::plan(Demands demands, const Decide& decide) const {
+std::vector<stock::Decision> Taking::plan(std::span<const stock::Demand> indexed,
+                                          const Decide& decide) const {
     auto as_read = shelf();
-    return decide(by_index(demands), as_read);
+    return decide(indexed, as_read);
 }
 
-std::vector<stock::Decision> Taking::take(Demands demands, const Decide& decide,
-                                          std::vector<stock::Decision> planned) {
-    const auto indexed = by_index(demands);
+std::vector<stock::Decision> Taking::take(Demands demands, std::span<const stock::Demand> indexed,
+                                          const Decide& decide, std::vector<stock::Decision> planned) {
     auto decisions = std::move(planned);
     auto short_of = short_offers(indexed, decisions);
     auto lock = wanted(decisions);

@@ -5,9 +5,11 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <optional>
 #include <set>
 #include <span>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <vector>
 
@@ -58,12 +60,14 @@ class Taking {
     /// What is available of an offer over all warehouses, as read.
     std::int64_t available(const OfferKey& offer) const;
 
-    /// Decides on what was read, in the given order of demands; all their offers were read. One decision a
-    /// demand.
-    std::vector<stock::Decision> plan(Demands demands, const Decide& decide) const;
-    /// Locks, takes what was planned, and decides again under the locks where something is short.
-    std::vector<stock::Decision> take(Demands demands, const Decide& decide,
-                                      std::vector<stock::Decision> planned);
+    /// Demands as `stock` knows them, one each; all their offers were read.
+    std::vector<stock::Demand> indexed(Demands demands) const;
+    /// Decides on what was read, in the given order. One decision a demand.
+    std::vector<stock::Decision> plan(std::span<const stock::Demand> indexed, const Decide& decide) const;
+    /// Locks, takes what was planned, and decides again under the locks where something is short. `indexed`
+    /// are those of `demands`.
+    std::vector<stock::Decision> take(Demands demands, std::span<const stock::Demand> indexed,
+                                      const Decide& decide, std::vector<stock::Decision> planned);
 
     /// The warehouse of a take.
     const PositionKey& position(std::size_t index) const { return rows_[index].key; }
@@ -73,6 +77,7 @@ class Taking {
   private:
     struct Row {
         PositionKey key;
+        std::size_t offer = 0;
         std::int64_t on_hand = 0, reserved = 0, shortfall = 0, version = 0;
         std::size_t rank = 0;  ///< among the locked ones, in order of their keys
         bool locked = false;
@@ -90,10 +95,12 @@ class Taking {
     };
 
     void load(std::span<const OfferKey> offers);
-    bool remember(const OfferKey& offer);
+    bool remember(std::size_t offer);
+    std::optional<std::size_t> row_of(std::size_t offer, std::string_view warehouse) const;
+    std::size_t offer_at(const postgres::Rows& rows, std::size_t row) const;
+    std::size_t row_at(const postgres::Rows& rows, std::size_t row, std::size_t expected) const;
     void note(const std::map<std::size_t, Wanted>& taken);
     stock::Shelf shelf() const;
-    std::vector<stock::Demand> by_index(Demands demands) const;
     std::map<std::size_t, Wanted> wanted(std::span<const stock::Decision> decisions) const;
     void add_chains(const std::set<std::size_t>& offers, std::map<std::size_t, Wanted>& lock) const;
     std::set<std::size_t> lock_and_take(const std::map<std::size_t, Wanted>& lock);
@@ -115,7 +122,6 @@ class Taking {
     std::unordered_map<OfferKey, std::size_t> offer_index_;
     std::vector<std::vector<std::size_t>> chains_;
     std::vector<Row> rows_;
-    std::unordered_map<PositionKey, std::size_t> row_index_;
 };
 
 /// Runs a transaction again with wider locks for as long as it asks for them. Throws as Session::transaction

@@ -21,10 +21,10 @@ struct OrderState {
     std::string answer;
 };
 
-/// Collects one batch's messages; made anew for each run of its transaction.
-/// What the id of such a doorbell begins with.
+/// What the id of a doorbell of `Telling::let_go` begins with.
 inline const std::string let_go_prefix = "cancelled/";
 
+/// Collects one batch's messages; made anew for each run of its transaction.
 class Telling {
   public:
     explicit Telling(const Config& config) : config_(&config) {}

@@ -1,7 +1,6 @@
 #include "workers/splitter/splitter.hpp"
 
 #include <algorithm>
-#include <iterator>
 #include <map>
 #include <optional>
 #include <set>
@@ -175,13 +174,11 @@ class Run {
 };
 
 void Run::operator()(const routing::Rules& rules, bool reads_claims) {
-    const auto wanted = routing::claims_of(work_.works);
+    auto won = routing::claims_of(work_.works);
     auto asked = claims_of_cancelled(work_.works);
-    if (reads_claims) asked.insert(wanted.begin(), wanted.end());
+    if (reads_claims) asked.insert(won.begin(), won.end());
     const auto stored = read_answers(transaction_, asked);
-    const auto is_new = [&](const ClaimKey& claim) { return !stored.contains(claim); };
-    std::set<ClaimKey> won;
-    std::copy_if(wanted.begin(), wanted.end(), std::inserter(won, won.end()), is_new);
+    for (const auto& answered : stored) won.erase(answered.first);
     const auto split = routing::split(work_.works, won, stored, rules);
     number(split);
     const auto answers = answers_of(split, messages);

@@ -13,8 +13,8 @@
 
 namespace cartwright::splitter {
 
-/// Takes order.ready and order.cancelled. Claims first, numbers only what was claimed, and stores the
-/// numbered messages in the same transaction; a repeat publishes the stored bytes again. A partial
+/// Takes order.ready and order.cancelled. Numbers, claims and stores in one transaction, of which nothing
+/// remains where somebody else has claimed; a repeat publishes the stored bytes again. A partial
 /// cancellation whose order is not split yet waits on the ladder.
 class Handler : public worker::Handler {
   public:
