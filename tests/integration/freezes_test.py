@@ -78,7 +78,20 @@ class FreezeTest(PointsTest):
         except AssertionError as error:
             held = self.environment.rows("SELECT seller_id, stream, held_for, trouble FROM seller_delivery "
                                          "WHERE next_attempt_at IS NOT NULL")
-            raise AssertionError(f"{lane.name}: {error}; queued: {self.market.left_inside()}; held: {held}") from None
+            orders = self.environment.rows("SELECT state, count(*) FROM orders GROUP BY state")
+            sessions = self.environment.rows(
+                "SELECT application_name, client_port, state, wait_event, clock_timestamp() - state_change, "
+                "left(query, 60) FROM pg_stat_activity WHERE usename ~ '^cartwright_' ORDER BY 1, 2")
+            workers = {worker.label: worker.process.pid for worker in self.fleet.running()}
+            raise AssertionError("\n".join([
+                f"{lane.name}: {error}", f"queued: {self.queued()}", f"held: {held}", f"orders: {orders}",
+                f"workers: {workers}", *map(str, sessions)])) from None
+
+    def queued(self) -> dict[str, tuple[int, int]]:
+        """Messages ready and given out, by queue; not over the market's connection, which may be too old by now."""
+        queues = self.environment.servers.rabbitmq.management("GET", "/api/queues")
+        return {queue["name"]: (queue["messages_ready"], queue["messages_unacknowledged"])
+                for queue in queues if queue.get("messages")}
 
     def test_the_only_replica_freezes(self):
         # What is held comes late or never, in turn: the other half is told apart with three replicas.

@@ -28,8 +28,10 @@ class SequenceTest(MarketTest):
         for number in range(0, ORDERS, 4):
             self.cancel(f"o{number}", answered=False)
         self.market.flush()
-        wait_for(lambda: not [queue for queue in self.market.left_inside() if queue != "router.seller-messages"] and
-                 self.states().get("cancelled") == ORDERS // 4, what="everything to be numbered")
+        claims = {"split/ready": ORDERS, "split/cancelled": ORDERS // 4}
+        wait_for(lambda: claims == dict(self.environment.rows(
+            "SELECT item, count(*) FROM inbox WHERE starts_with(item, 'split/') GROUP BY item")),
+            what="everything to be numbered")
         self.fleet.stop()
         self.market.channel.queue_purge("router.seller-messages")
         rows = self.environment.rows("SELECT seller_id, stream, number, kind, body FROM seller_message")

@@ -125,7 +125,7 @@ def shared() -> Environment:
         if os.environ.get("CARTWRIGHT_RUN_DIR"):
             servers = attach()
         else:
-            context = environments.test_environment()
+            context = environments.test_environment(keep=False, name=f"{default_preset()}/alone")
             servers = context.__enter__()
             atexit.register(context.__exit__, None, None, None)
             environments.prepare(servers, default_preset())

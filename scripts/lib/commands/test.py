@@ -29,9 +29,10 @@ parts of --all and --nightly:
 
 The tests get throw-away RabbitMQ, PostgreSQL and MariaDB of their own on free loopback ports. The last line
 is `N passed, N failed`; the exit status is 0 only if something ran and nothing failed. The logs of the
-servers and workers of the last run are in .run/test-log, reports of sanitizers in .run/sanitizers, inputs
-that broke a fuzz target in .run/fuzz/broken, coverage by file in build/coverage.json. Tests may be more
-thorough where CARTWRIGHT_TEST_ALL is set, as `ordinary` sets it, and every part of --nightly.
+servers and workers of the last run are in .run/test-log by build, those of a file that failed in a folder of its
+name, reports of sanitizers in .run/sanitizers, inputs that broke a fuzz target in .run/fuzz/broken, coverage by
+file in build/coverage.json. Tests may be more thorough where CARTWRIGHT_TEST_ALL is set, as `ordinary` sets
+it, and every part of --nightly.
 """
 
 

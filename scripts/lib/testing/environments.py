@@ -21,7 +21,7 @@ _YOUNG_S = 60
 
 
 @contextlib.contextmanager
-def test_environment(keep: bool = False, name: str = "") -> Iterator[Servers]:
+def test_environment(keep: bool, name: str) -> Iterator[Servers]:
     """Starts servers for this process; at the end, unless `keep`, removes them but their logs (in LOGS/name)."""
     sweep()
     servers = Servers(REPOSITORY / f".run/test-{os.getpid()}")
@@ -38,9 +38,14 @@ def test_environment(keep: bool = False, name: str = "") -> Iterator[Servers]:
                     servers.destroy()
 
 
-def forget_logs() -> None:
-    """Those of the last run."""
-    shutil.rmtree(LOGS, ignore_errors=True)
+def forget_logs(preset: str) -> None:
+    """Those of its last run."""
+    shutil.rmtree(LOGS / preset, ignore_errors=True)
+
+
+def copy_logs(servers: Servers, name: str) -> None:
+    """As they are now, because later tests add to them."""
+    shutil.copytree(servers.run.log, LOGS / name, dirs_exist_ok=True)
 
 
 def sweep() -> None:
@@ -94,8 +99,8 @@ def _owner_lives(path: Path) -> bool:
 
 
 def _save_logs(servers: Servers, name: str) -> None:
-    kept = LOGS / (name or "servers")
+    kept = LOGS / name
     shutil.rmtree(kept, ignore_errors=True)
     with contextlib.suppress(OSError):
-        LOGS.mkdir(exist_ok=True)
+        kept.parent.mkdir(parents=True, exist_ok=True)
         shutil.move(servers.run.log, kept)

@@ -78,17 +78,20 @@ def integration(run: Run, tally: Tally) -> None:
     jobs = [str(path.relative_to(REPOSITORY)) for path in (*programs, *files)]
     if not jobs:
         return
-    environments.forget_logs()
+    environments.forget_logs(run.preset)
     if run.keep or len(jobs) == 1:
         _one_after_the_other(run, jobs, tally)
         return
-    for job, result in lanes.run(jobs, min(_LANES, cpp.cores()), lambda number: _lane(run, f"lane-{number}")):
+    def lane(number: int) -> contextlib.AbstractContextManager[lanes.Work]:
+        return _lane(run, f"{run.preset}/lane-{number}")
+
+    for job, result in lanes.run(jobs, min(_LANES, cpp.cores()), lane):
         tally.add(result)
         run.reported(job or "integration tests", tally)
 
 
 def _one_after_the_other(run: Run, jobs: list[str], tally: Tally) -> None:
-    with _lane(run, "") as work:
+    with _lane(run, f"{run.preset}/lane-1") as work:
         for job in jobs:
             tally.add(work(job))
             run.reported(job, tally)
@@ -115,11 +118,13 @@ def _integration_test(run: Run, servers: Servers, path: Path, environment: dict[
         tally = _python_file(run, path, environment)
         if left := environments.tidy(servers):
             tally.fail(str(path.relative_to(REPOSITORY)), f"left workers running: {', '.join(left)}")
-        return tally
-    with step(path.name) as current:
-        tally = cpp.run_program(path, run.patterns, environment, run.slowness)
-        current.remark = tally.remark()
-    environments.tidy(servers)
+    else:
+        with step(path.name) as current:
+            tally = cpp.run_program(path, run.patterns, environment, run.slowness)
+            current.remark = tally.remark()
+        environments.tidy(servers)
+    if tally.failed:
+        environments.copy_logs(servers, f"{run.preset}/{path.stem}")
     return tally
 
 
