@@ -187,7 +187,27 @@ struct Session::State {
         if (trouble == Trouble::unavailable) throw unavailable(text);
         if (error.sqlstate() == unique_violation) throw Duplicate(text);
         if (trouble == Trouble::refused) throw outcome::Refused(text);
+        if (error.sqlstate() == lock_not_available || error.sqlstate() == query_canceled)
+            end_silent_appends();
         throw outcome::Retry(text);
+    }
+
+    /// No limit of PostgreSQL ends a COPY that waits for its client's rows
+    /// (https://www.postgresql.org/docs/15/protocol-flow.html#PROTOCOL-COPY), and a client that was frozen
+    /// there keeps what it has locked. So whoever waited in vain ends those of its role that have been at it
+    /// for longer than any statement may take.
+    void end_silent_appends() {
+        try {
+            pqxx::nontransaction work(*connection);
+            const auto ended = work.exec(
+                "with silent as materialized (select pid from pg_stat_activity where usename = current_user "
+                "and datname = current_database() and state = 'active' and wait_event = 'ClientRead' "
+                "and current_setting('statement_timeout')::interval > interval '0' "
+                "and query_start < clock_timestamp() - current_setting('statement_timeout')::interval) "
+                "select pg_terminate_backend(pid) from silent");
+            if (!ended.empty()) log::warn("silent_appends_ended", {{"sessions", ended.size()}});
+        } catch (const pqxx::failure&) {  // left to whoever waits next
+        }
     }
 
     void pause(int retry) {

@@ -6,6 +6,8 @@
 namespace cartwright::postgres {
 
 inline constexpr std::string_view unique_violation = "23505";
+inline constexpr std::string_view lock_not_available = "55P03";
+inline constexpr std::string_view query_canceled = "57014";
 
 enum class Trouble {
     retry,        ///< the same work may succeed at once: deadlock, lock or statement time limit
@@ -16,7 +18,7 @@ enum class Trouble {
 
 constexpr Trouble classify(std::string_view sqlstate) {
     const auto is = [&](std::string_view prefix) { return sqlstate.starts_with(prefix); };
-    if (is("40") || is("55P03") || is("57014")) return Trouble::retry;
+    if (is("40") || is(lock_not_available) || is(query_canceled)) return Trouble::retry;
     if (is("26") || is("0A000") || is("25P02")) return Trouble::reconnect;
     // 42 (no such table, no right to it) is a deployment's mistake, never a message's: nothing may be parked
     // for it.

@@ -12,8 +12,8 @@ import unittest
 
 from environment import wait_for
 from lib.fleet import Worker
-from points import COMMIT, Stop, ports_to, worker_of
-from points_test import POINTS, ROUNDS, Lane, PointsTest
+from points import COMMIT, ROWS, Stop, ports_to, worker_of
+from points_test import CARTS, POINTS, ROUNDS, SPLITTER, Lane, PointsTest
 
 NO_HEARTBEAT = ("router-depth",)  # nobody serves it between two calls
 
@@ -100,6 +100,29 @@ class FreezeTest(PointsTest):
 
     def test_one_of_three_freezes(self):
         self.run_with(3, itertools.product(POINTS, ROUNDS[3], (False, True)))
+
+
+class AppendingTest(PointsTest):
+    def test_who_is_frozen_while_it_appends_rows_frees_what_it_has_locked(self):
+        """PostgreSQL itself ends no COPY that waits for its client, whatever the limits are."""
+        self.fleet.start_all({"reserver": 2, "splitter": 2, "router": 1})
+        self.shorten_limits()
+        for lane in (CARTS, SPLITTER):
+            with self.subTest(lane.name):
+                self.begin()
+                stop = self.gates["POSTGRES_URL"].stop_at(
+                    ROWS, where=lambda frame, lane=lane: frame.who == lane.session and lane.writes in frame.statements)
+                self.trade("a")
+                stop.wait()
+                worker = worker_of(stop, self.fleet)
+                worker.freeze()
+                self.addCleanup(worker.thaw)
+                self.trade("b")
+                wait_for(lambda: self.gates["POSTGRES_URL"].given_up({stop.client_port}), 60,
+                         what="the session to be ended by another worker")
+                stop.drop()
+                worker.thaw()
+                self.assert_promises(timeout_s=60, drain=False)
 
 
 if __name__ == "__main__":

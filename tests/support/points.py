@@ -6,7 +6,7 @@
     worker_of(stop, fleet).kill()
     stop.drop()                   # PostgreSQL never sees it; or stop.release(): it does, from a dead sender
 
-The points are frames: a COMMIT of PostgreSQL and its answer; of AMQP a whole message that is published
+The points are frames: a COMMIT of PostgreSQL and its answer, and rows on their way into a COPY; of AMQP a whole message that is published
 or delivered, and the confirm or acknowledgement of some. A frame whose meaning is not yet clear waits for its
 rest, so that a point is never half passed.
 """
@@ -24,7 +24,7 @@ from typing import Callable, Iterator
 from gate import BOTH, TO_CLIENT, TO_SERVER, Gate, Link, Pipe
 from lib.testing.sanitizers import slowness
 
-COMMIT, COMMITTED = "commit", "committed"                           # PostgreSQL
+COMMIT, COMMITTED, ROWS = "commit", "committed", "rows"             # PostgreSQL
 PUBLISH, CONFIRM, DELIVER, ACK = "publish", "confirm", "deliver", "ack"  # AMQP
 _HEAD_BYTES_MAX = 64 * 1024   # what is longer passes on, judged by this much of it
 
@@ -47,7 +47,7 @@ class Frame:
     begin: int
     end: int
     who: str = ""  # application_name of PostgreSQL, connection_name of AMQP
-    statements: tuple[str, ...] = ()       # COMMIT, COMMITTED: names or texts of what the transaction ran
+    statements: tuple[str, ...] = ()       # PostgreSQL: names or texts of what the transaction ran
     messages: tuple[Message, ...] = ()     # AMQP: what it carries, confirms or acknowledges
 
     def carries(self, routing_key: str, *texts: str) -> bool:
@@ -294,6 +294,8 @@ class _PostgresClient(Scanner):
             self._prepared[_text(texts[0])] = _text(texts[1])
         elif kind == b"B":
             self._portals[_text(texts[0])] = _text(texts[1])
+        elif kind == b"d":
+            return iter((Frame(ROWS, begin, end, self.session.who, tuple(self.session.statements)),))
         elif kind == b"Q":
             return self._run(_text(texts[0]), _text(texts[0]), begin, end)
         elif kind == b"E":
