@@ -17,28 +17,19 @@ class AppendFirst {
         : careful_for_(careful_for) {}
 
     /// Calls `work(true)`, which may append what it has not looked up, in a transaction of its own; after a
-    /// Duplicate, now or lately, `work(false)`, and that again for a Duplicate that came in the meantime.
+    /// Duplicate, now or lately, `work(false)`.
     template <class Work>
     void run(const Work& work) {
-        if (Clock::now() >= careful_until_) {
-            try {
-                return work(true);
-            } catch (const Duplicate&) {
-                careful_until_ = Clock::now() + careful_for_;
-            }
-        }
-        for (int run = 1;; ++run) {
-            try {
-                return work(false);
-            } catch (const Duplicate&) {
-                if (run == careful_runs_max) throw;
-            }
+        if (Clock::now() < careful_until_) return work(false);
+        try {
+            work(true);
+        } catch (const Duplicate&) {
+            careful_until_ = Clock::now() + careful_for_;
+            work(false);
         }
     }
 
   private:
-    static constexpr int careful_runs_max = 100;  ///< each time somebody else has got on
-
     std::chrono::milliseconds careful_for_;
     Clock::time_point careful_until_{};
 };

@@ -192,21 +192,24 @@ struct Session::State {
         throw outcome::Retry(text);
     }
 
-    /// No limit of PostgreSQL ends a COPY that waits for its client's rows
-    /// (https://www.postgresql.org/docs/15/protocol-flow.html#PROTOCOL-COPY), and a client that was frozen
-    /// there keeps what it has locked. So whoever waited in vain ends those of its role that have been at it
-    /// for longer than any statement may take.
+    /// No limit of PostgreSQL ends a COPY that waits for its client's rows (ProcessClientReadInterrupt in its
+    /// tcop/postgres.c), and a client that was frozen there keeps what it has locked. So whoever waited in
+    /// vain ends those of its role that have been at it for longer than any statement may take.
     void end_silent_appends() {
         try {
-            pqxx::nontransaction work(*connection);
-            const auto ended = work.exec(
-                "with silent as materialized (select pid from pg_stat_activity where usename = current_user "
-                "and datname = current_database() and state = 'active' and wait_event = 'ClientRead' "
-                "and current_setting('statement_timeout')::interval > interval '0' "
-                "and query_start < clock_timestamp() - current_setting('statement_timeout')::interval) "
-                "select pg_terminate_backend(pid) from silent");
-            if (!ended.empty()) log::warn("silent_appends_ended", {{"sessions", ended.size()}});
-        } catch (const pqxx::failure&) {  // left to whoever waits next
+            attempt([](Transaction& transaction) {
+                const auto ended = transaction.execute_script(
+                    "with silent as materialized (select pid from pg_stat_activity "
+                    "where usename = current_user and datname = current_database() "
+                    "and state = 'active' and wait_event = 'ClientRead' "
+                    "and current_setting('statement_timeout')::interval > interval '0' "
+                    "and query_start < clock_timestamp() - current_setting('statement_timeout')::interval) "
+                    "select pg_terminate_backend(pid) from silent");
+                if (ended.size() > 0) log::warn("silent_appends_ended", {{"sessions", ended.size()}});
+            });
+        } catch (const std::exception& error) {  // left to whoever waits next, on a connection that is whole
+            log::info("silent_appends_left", {{"why", std::string_view(error.what())}});
+            drop();
         }
     }
 

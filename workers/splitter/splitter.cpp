@@ -1,6 +1,8 @@
 #include "workers/splitter/splitter.hpp"
 
 #include <algorithm>
+#include <functional>
+#include <limits>
 #include <map>
 #include <optional>
 #include <set>
@@ -162,6 +164,7 @@ class Run {
     /// else those that somebody else has written since they were read.
     void operator()(const routing::Rules& rules, bool reads_claims);
 
+    std::size_t taken_for_new = 0;  ///< claims
     std::vector<Numbered> messages, repeats;
     std::vector<std::size_t> later;  ///< indices of works whose order is not split yet
 
@@ -179,6 +182,7 @@ void Run::operator()(const routing::Rules& rules, bool reads_claims) {
     if (reads_claims) asked.insert(won.begin(), won.end());
     const auto stored = read_answers(transaction_, asked);
     for (const auto& answered : stored) won.erase(answered.first);
+    taken_for_new = won.size();
     const auto split = routing::split(work_.works, won, stored, rules);
     number(split);
     const auto answers = answers_of(split, messages);
@@ -196,6 +200,18 @@ void Run::number(const routing::Split& split) {
     for (const auto& message : split.messages) {
         const auto& envelope = batch_[work_.members[message.work]].event.envelope;
         messages.push_back(numbered(message, next.at(message.stream)++, work_.works[message.work], envelope));
+    }
+}
+
+/// Again for as long as others write claims of the batch between its reading and its writing: each time fewer
+/// are left.
+void with_claims_read(const std::function<void(bool reads_claims)>& transact, const std::optional<Run>& run) {
+    for (auto left = std::numeric_limits<std::size_t>::max();; left = run->taken_for_new) {
+        try {
+            return transact(true);
+        } catch (const postgres::Duplicate&) {
+            if (run->taken_for_new >= left) throw;
+        }
     }
 }
 
@@ -217,12 +233,13 @@ worker::Result Handler::handle(std::span<const worker::Member> batch) {
     if (work.works.empty()) return result;
     const auto rules = rules_();
     std::optional<Run> run;
-    append_first_.run([&](bool unseen) {
+    const auto transact = [&](bool reads_claims) {
         session_->transaction([&](Transaction& transaction) {
             run.emplace(transaction, batch, work);
-            (*run)(*rules, !unseen);
+            (*run)(*rules, reads_claims);
         });
-    });
+    };
+    append_first_.run([&](bool unseen) { unseen ? transact(false) : with_claims_read(transact, run); });
     for (const auto index : run->later) {
         result.verdicts[work.members[index]] =
             outcome::Later{"order " + work.works[index].order_id.str() + " is not split yet"};
