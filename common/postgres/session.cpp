@@ -205,7 +205,7 @@ struct Session::State {
                     "and current_setting('statement_timeout')::interval > interval '0' "
                     "and query_start < clock_timestamp() - current_setting('statement_timeout')::interval) "
                     "select pg_terminate_backend(pid) from silent");
-                if (ended.size() > 0) log::warn("silent_appends_ended", {{"sessions", ended.size()}});
+                if (!ended.empty()) log::warn("silent_appends_ended", {{"sessions", ended.size()}});
             });
         } catch (const std::exception& error) {  // left to whoever waits next, on a connection that is whole
             log::info("silent_appends_left", {{"why", std::string_view(error.what())}});

@@ -314,6 +314,11 @@ class Fleet:
         if problems:
             raise Trouble("\n".join(problems), "read the logs named above")
 
+    def resume(self, workers: list[Worker]) -> None:
+        """Starts workers again that were stopped with all others; returns when they are ready."""
+        self.workers.extend(workers)
+        self._start_and_wait(workers)
+
     def kill(self) -> None:
         """kill -9 of all, none remains."""
         with uninterrupted():

@@ -140,8 +140,7 @@ class EveryHopTest(EnvironmentTest):
                 self.fail(f"{len(violations)} violations:\n" + "\n".join(violations[:20]))
         self.assertEqual([], doubling.troubles)
         self.assertIsNone(market.trouble)
-        self.fleet.stop()
-        self.assertEqual([], market.violations(), "after the workers drained")
+        self.assert_drained(market)
         arrivals = [one.message_id for one in market.evidence.arrivals]
         self.assertEqual(len(set(arrivals)), len(arrivals), "sellers got something twice though no worker died")
         self.environment.cartwright("topology", "check")

@@ -96,8 +96,7 @@ class StormTest(EnvironmentTest):
         self._settle()
         self.assertEqual([], self.people.ended_by_themselves, "workers that ended though nobody killed them")
         self.assertLess(self.people.resident_bytes_max, RESIDENT_BYTES_MAX)
-        self.fleet.stop()
-        self.assertEqual([], self.market.violations()[:20], "after the workers drained")
+        self.assert_drained(self.market)
 
     def _settle(self) -> None:
         """Every worker is ready, every promise holds; answers that were lost are asked for again."""

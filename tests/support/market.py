@@ -286,8 +286,7 @@ class MarketTest(EnvironmentTest):
         except AssertionError:
             self.fail(f"{len(violations)} violations:\n" + "\n".join(violations[:20]))
         if drain:
-            self.fleet.stop()
-            self.assertEqual([], self.market.violations(), "after the workers drained")
+            self.assert_drained(self.market)
 
 
 def envelope(**more) -> dict:
