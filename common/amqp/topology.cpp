@@ -1,5 +1,6 @@
 #include "common/amqp/topology.hpp"
 
+#include <fmt/compile.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -182,7 +183,7 @@ std::vector<std::string> rung_names(std::string_view worker,
 }
 
 std::string seller_queue(std::size_t index) {
-    return fmt::format("sellers.{:02}", index);
+    return fmt::format(FMT_COMPILE("sellers.{:02}"), index);
 }
 
 std::string own_seller_queue(std::string_view seller) {

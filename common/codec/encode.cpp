@@ -300,6 +300,20 @@ std::string encode_event(const message::Envelope& envelope, std::string_view dat
     return writer.take();
 }
 
+std::string encode_event(const message::Envelope& envelope, const message::Payload& payload) {
+    return std::visit(
+        [&](const auto& content) {
+            JsonWriter writer(envelope_bytes + objects_in(content) * object_bytes);
+            begin_event(writer, envelope);
+            writer.begin_object("data");
+            write(writer, content);
+            writer.end_object();
+            writer.end_object();
+            return writer.take();
+        },
+        payload);
+}
+
 std::string encode_batch(std::span<const std::string_view> events) {
     std::size_t bytes = 2;
     for (const auto event : events) bytes += event.size() + 1;

@@ -17,6 +17,9 @@ std::string encode_data(const message::Payload& payload);
 /// A whole event around `data` (an encoded JSON object). `envelope.time` absent: the attribute is left out.
 std::string encode_event(const message::Envelope& envelope, std::string_view data);
 
+/// The same with `data` encoded on the way.
+std::string encode_event(const message::Envelope& envelope, const message::Payload& payload);
+
 /// Joins encoded events to a batch ("[a,b]").
 std::string encode_batch(std::span<const std::string_view> events);
 

@@ -1,4 +1,4 @@
-#include <fmt/format.h>
+#include <fmt/compile.h>
 
 #include "common/codec/encode.hpp"
 #include "common/codec/json_writer.hpp"
@@ -82,7 +82,7 @@ std::string encode_seller_voided(const SellerVoided& message) {
 }
 
 std::string seller_message_id(const SellerId& seller, std::string_view stream, std::int64_t number) {
-    return fmt::format("{}/{}/{}", seller, stream, number);
+    return fmt::format(FMT_COMPILE("{}/{}/{}"), seller.str(), stream, number);
 }
 
 }  // namespace cartwright::codec

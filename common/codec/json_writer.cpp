@@ -3,19 +3,21 @@
 #include <array>
 #include <charconv>
 
-#include "common/log/utf8.hpp"
+#include "common/text/utf8.hpp"
+#include "common/text/words.hpp"
 
 namespace cartwright::codec {
 namespace {
 
-constexpr std::array<bool, 256> make_plain() {
-    std::array<bool, 256> plain{};
-    for (std::size_t c = 0x20; c < 0x80; ++c) plain[c] = c != '"' && c != '\\';
-    return plain;
+/// The next byte that does not stand for itself in a JSON string, or needs a look at its neighbours.
+std::size_t find_special(std::string_view text, std::size_t at) {
+    const auto marks = [](text::Word word) {
+        return text::below(word, 0x20) | text::equal(word, '"') | text::equal(word, '\\') |
+               text::beyond_ascii(word);
+    };
+    const auto is = [](unsigned char c) { return c < 0x20 || c == '"' || c == '\\' || c >= 0x80; };
+    return text::find(text, at, marks, is);
 }
-
-/// Bytes that stand for themselves in a JSON string and need no look at their neighbours.
-constexpr std::array<bool, 256> plain_bytes = make_plain();
 
 void append_escape(std::string& to, unsigned char c) {
     constexpr std::string_view digits = "0123456789abcdef";
@@ -56,14 +58,14 @@ void append_quoted(std::string& to, std::string_view text) {
     std::size_t at = 0;
     while (at < text.size()) {
         const std::size_t first = at;
-        while (at < text.size() && plain_bytes[static_cast<unsigned char>(text[at])]) ++at;
+        at = find_special(text, at);
         to.append(text, first, at - first);
         if (at == text.size()) break;
         const auto c = static_cast<unsigned char>(text[at]);
         if (c < 0x80) {
             append_escape(to, c);
             ++at;
-        } else if (const std::size_t length = log::utf8_sequence(text, at); length != 0) {
+        } else if (const std::size_t length = text::utf8_sequence(text, at); length != 0) {
             to.append(text, at, length);
             at += length;
         } else {

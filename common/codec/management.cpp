@@ -2,8 +2,8 @@
 
 #include <nlohmann/json.hpp>
 
-#include "common/log/utf8.hpp"
 #include "common/outcome/trouble.hpp"
+#include "common/text/utf8.hpp"
 
 namespace cartwright::codec {
 namespace {
@@ -48,7 +48,7 @@ std::vector<Row> read_list(const std::string& text, const Read& read) {
         return rows;
     } catch (const Json::exception& error) {
         throw outcome::Refused(std::string("the management API answered something else than expected: ") +
-                               log::utf8_text(error.what(), 300));
+                               text::utf8_text(error.what(), 300));
     }
 }
 

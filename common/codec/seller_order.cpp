@@ -2,8 +2,8 @@
 
 #include <nlohmann/json.hpp>
 
-#include "common/log/utf8.hpp"
 #include "common/message/event.hpp"
+#include "common/text/utf8.hpp"
 
 namespace cartwright::codec {
 
@@ -29,7 +29,7 @@ std::variant<RoutedOrder, std::string> read_routed_order(const std::string& json
         }
         return order;
     } catch (const nlohmann::json::exception& error) {
-        return log::utf8_text(error.what(), 300);  // it quotes the text, however long
+        return text::utf8_text(error.what(), 300);  // it quotes the text, however long
     }
 }
 

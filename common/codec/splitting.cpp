@@ -1,8 +1,8 @@
 #include "common/codec/splitting.hpp"
 
 #include <array>
-#include <cstdint>
-#include <cstring>
+
+#include "common/text/words.hpp"
 
 namespace cartwright::codec {
 namespace {
@@ -22,23 +22,10 @@ constexpr std::array<Kind, 256> make_kinds() {
 
 constexpr std::array<Kind, 256> kinds = make_kinds();
 
-/// Which bytes of a word are `c`: their highest bits. (Bytes behind the first may be marked wrongly, never
-/// the first.)
-constexpr std::uint64_t has_byte(std::uint64_t word, unsigned char c) {
-    constexpr std::uint64_t ones = 0x0101010101010101;
-    const std::uint64_t differs = word ^ (ones * c);
-    return (differs - ones) & ~differs & (ones << 7);
-}
-
-/// The next quote or backslash, eight bytes at a time: most of a message is inside strings.
+/// Most of a message is inside strings.
 std::size_t find_end_or_escape(std::string_view text, std::size_t at) {
-    for (; at + sizeof(std::uint64_t) <= text.size(); at += sizeof(std::uint64_t)) {
-        std::uint64_t word = 0;
-        std::memcpy(&word, text.data() + at, sizeof word);
-        if ((has_byte(word, '"') | has_byte(word, '\\')) != 0) break;
-    }
-    while (at < text.size() && text[at] != '"' && text[at] != '\\') ++at;
-    return at;
+    const auto marks = [](text::Word word) { return text::equal(word, '"') | text::equal(word, '\\'); };
+    return text::find(text, at, marks, [](unsigned char c) { return c == '"' || c == '\\'; });
 }
 
 /// Behind the string that begins at `at`; behind the text where it has no end.

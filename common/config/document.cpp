@@ -12,7 +12,7 @@
 #include <utility>
 
 #include "common/config/config.hpp"
-#include "common/log/utf8.hpp"
+#include "common/text/utf8.hpp"
 
 namespace cartwright::config {
 
@@ -170,7 +170,7 @@ std::string checked_text(std::string_view text, Problems& problems) {
     Position at;
     std::size_t found = 0;
     for (std::size_t i = 0; i < text.size();) {
-        const std::size_t length = log::utf8_sequence(text, i);
+        const std::size_t length = text::utf8_sequence(text, i);
         const auto byte = static_cast<unsigned char>(text[i]);
         const bool control = length == 1 && (byte < 0x20 || byte == 0x7f) && !is_allowed_control(text[i]);
         if (length == 0 || control) {
@@ -208,7 +208,7 @@ Node parse_document(std::string_view text, Problems& problems) {
         const bool star = trouble.msg.find("alias not found") != std::string::npos ||
                           trouble.msg.find("anchor is not defined") != std::string::npos;
         problems.add(position_of(trouble.mark),
-                     fmt::format("not YAML: {}; {}", log::utf8_text(trouble.msg, syntax_words_bytes_max),
+                     fmt::format("not YAML: {}; {}", text::utf8_text(trouble.msg, syntax_words_bytes_max),
                                  star ? "put a text that begins with * in quotes" : "correct the syntax"));
     }
     return unreadable();

@@ -7,8 +7,8 @@
 #include <tuple>
 #include <utility>
 
-#include "common/log/utf8.hpp"
 #include "common/outcome/trouble.hpp"
+#include "common/text/utf8.hpp"
 
 namespace cartwright::config {
 
@@ -41,7 +41,7 @@ std::string shown(const std::string& text) {
     std::string result = "'";
     std::size_t at = 0;
     while (at < text.size() && at < bytes_max) {
-        const std::size_t length = std::max<std::size_t>(log::utf8_sequence(text, at), 1);
+        const std::size_t length = std::max<std::size_t>(text::utf8_sequence(text, at), 1);
         const bool control = static_cast<unsigned char>(text[at]) < 0x20;
         result += control ? std::string(" ") : text.substr(at, length);
         at += length;

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "common/log/utf8.hpp"
+#include "common/text/utf8.hpp"
 
 namespace cartwright::http {
 namespace {
@@ -19,7 +19,7 @@ bool is_control(std::string_view character) {
 std::string presentable(std::string_view text, std::size_t bytes_max) {
     std::string result;
     while (!text.empty()) {
-        const auto size = log::utf8_sequence(text, 0);
+        const auto size = text::utf8_sequence(text, 0);
         const auto character = text.substr(0, std::max<std::size_t>(size, 1));
         const auto shown = size == 0 || is_control(character) ? std::string_view("?") : character;
         if (result.size() + shown.size() > bytes_max) break;

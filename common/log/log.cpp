@@ -13,7 +13,7 @@
 #include <utility>
 #include <variant>
 
-#include "common/log/utf8.hpp"
+#include "common/text/utf8.hpp"
 
 namespace cartwright::log {
 
@@ -80,7 +80,7 @@ void append_quoted(std::string& line, std::string_view text) {
     line += '"';
     std::size_t at = 0;
     while (at < text.size()) {
-        const std::size_t length = utf8_sequence(text, at);
+        const std::size_t length = text::utf8_sequence(text, at);
         if (at + length > text_bytes_max || at >= text_bytes_max) {
             line += ellipsis;
             break;

@@ -1,9 +1,7 @@
 #include "common/order/time.hpp"
 
-#include <fmt/format.h>
-
-#include <array>
-#include <charconv>
+#include <cstddef>
+#include <cstdint>
 
 namespace cartwright {
 namespace {
@@ -19,6 +17,11 @@ std::optional<int> digits_at(std::string_view text, std::size_t at, std::size_t 
         value = value * 10 + (text[i] - '0');
     }
     return value;
+}
+
+/// Writes `value`, which has no more than so many decimal digits, over `text[at]`.
+void set_digits(std::string& text, std::size_t at, std::size_t digits, std::int64_t value) {
+    for (std::size_t i = at + digits; i-- > at; value /= 10) text[i] = static_cast<char>('0' + value % 10);
 }
 
 /// Minutes that "Z" or "+hh:mm" adds to UTC.
@@ -37,11 +40,16 @@ std::string to_rfc3339(Timestamp time) {
     const auto day = std::chrono::floor<std::chrono::days>(time);
     const std::chrono::year_month_day date{day};
     const std::chrono::hh_mm_ss<microseconds> clock{time - day};
-    auto text = fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}", static_cast<int>(date.year()),
-                            static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
-                            clock.hours().count(), clock.minutes().count(), clock.seconds().count());
-    if (clock.subseconds().count() != 0) text += fmt::format(".{:06}", clock.subseconds().count());
-    return text + "Z";
+    const auto fraction = clock.subseconds().count();
+    std::string text = fraction == 0 ? "0000-00-00T00:00:00Z" : "0000-00-00T00:00:00.000000Z";
+    set_digits(text, 0, 4, static_cast<int>(date.year()));
+    set_digits(text, 5, 2, static_cast<unsigned>(date.month()));
+    set_digits(text, 8, 2, static_cast<unsigned>(date.day()));
+    set_digits(text, 11, 2, clock.hours().count());
+    set_digits(text, 14, 2, clock.minutes().count());
+    set_digits(text, 17, 2, clock.seconds().count());
+    if (fraction != 0) set_digits(text, 20, 6, fraction);
+    return text;
 }
 
 std::optional<Timestamp> from_rfc3339(std::string_view text) {

@@ -65,6 +65,8 @@ class Array {
 /// (https://www.postgresql.org/docs/15/sql-copy.html, text format).
 class NewRows {
   public:
+    /// Makes room for about so many bytes more.
+    void reserve(std::size_t bytes) { text_.reserve(text_.size() + bytes); }
     NewRows& add(std::string_view text);
     NewRows& add(std::int64_t number);
     NewRows& add_null();

@@ -1,10 +1,13 @@
 // How values are written into statements and rows.
+#include <fmt/format.h>
+
 #include <array>
 #include <initializer_list>
 #include <utility>
 
 #include "common/outcome/trouble.hpp"
 #include "common/postgres/session.hpp"
+#include "common/text/words.hpp"
 
 namespace cartwright::postgres {
 namespace {
@@ -21,18 +24,26 @@ constexpr Escapes escapes_of(std::initializer_list<std::pair<unsigned char, char
 constexpr Escapes in_arrays = escapes_of({{'"', '"'}, {'\\', '\\'}});
 constexpr Escapes in_rows = escapes_of({{'\\', '\\'}, {'\t', 't'}, {'\n', 'n'}, {'\r', 'r'}});
 
+/// Of eight bytes.
+constexpr auto may_escape_in_array = [](text::Word word) {
+    return text::equal(word, '"') | text::equal(word, '\\');
+};
+constexpr auto may_escape_in_row = [](text::Word word) {
+    return text::below(word, ' ') | text::equal(word, '\\');
+};
+
 /// In runs of what stands for itself, which is most of it.
-void append_escaped(std::string& to, std::string_view text, const Escapes& escapes) {
-    std::size_t begin = 0;
-    for (std::size_t at = 0; at < text.size(); ++at) {
-        const char letter = escapes[static_cast<unsigned char>(text[at])];
-        if (letter == 0) continue;
+template <class Marks>
+void append_escaped(std::string& to, std::string_view text, const Escapes& escapes, const Marks& marks) {
+    const auto has_escape = [&](unsigned char c) { return escapes[c] != 0; };
+    for (std::size_t begin = 0;;) {
+        const auto at = text::find(text, begin, marks, has_escape);
         to.append(text, begin, at - begin);
+        if (at == text.size()) return;
         to += '\\';
-        to += letter;
+        to += escapes[static_cast<unsigned char>(text[at])];
         begin = at + 1;
     }
-    to.append(text, begin);
 }
 
 }  // namespace
@@ -49,14 +60,15 @@ void Array::open() {
 Array& Array::add(std::string_view text) {
     open();
     text_ += '"';
-    append_escaped(text_, text, in_arrays);
+    append_escaped(text_, text, in_arrays, may_escape_in_array);
     text_ += "\"}";
     return *this;
 }
 
 Array& Array::add(std::int64_t number) {
     open();
-    text_ += std::to_string(number);
+    const fmt::format_int digits(number);
+    text_.append(digits.data(), digits.size());
     text_ += '}';
     return *this;
 }
@@ -86,13 +98,14 @@ void NewRows::separate() {
 
 NewRows& NewRows::add(std::string_view text) {
     separate();
-    append_escaped(text_, text, in_rows);
+    append_escaped(text_, text, in_rows, may_escape_in_row);
     return *this;
 }
 
 NewRows& NewRows::add(std::int64_t number) {
     separate();
-    text_ += std::to_string(number);
+    const fmt::format_int digits(number);
+    text_.append(digits.data(), digits.size());
     return *this;
 }
 

@@ -1,5 +1,6 @@
 #include "common/routing/split.hpp"
 
+#include <fmt/compile.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -137,7 +138,8 @@ std::string to_text(const Answer& answer) {
     if (answer.is_void) return std::string(void_text);
     std::string text;
     for (const auto& place : answer.places) {
-        text += fmt::format("{}\t{}\t{}\n", place.stream.seller_id, place.stream.stream, place.number);
+        text += fmt::format(FMT_COMPILE("{}\t{}\t{}\n"), place.stream.seller_id.str(),
+                            place.stream.stream.str(), place.number);
     }
     return text;
 }

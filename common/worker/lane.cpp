@@ -392,8 +392,7 @@ void Lane::State::settle_one(const std::shared_ptr<InHand>& hand, const Troubled
                                          "cartwright/" + context.worker,
                                          now(),
                                          {}};
-        auto event =
-            codec::encode_event(envelope, codec::encode_data(message::MessageParked{reason, detail}));
+        auto event = codec::encode_event(envelope, message::MessageParked{reason, detail});
         auto reply =
             answer(reply_to, hand->delivery.correlation_id, message::type::message_parked, std::move(event));
         if (reply) outgoing.push_back(std::move(*reply));

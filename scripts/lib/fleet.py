@@ -198,9 +198,9 @@ class Worker:
         return [line for line in map(_json_object, lines) if line is not None]
 
     def usage(self) -> dict:
-        """cpu_s, resident_bytes and resident_bytes_max of the process."""
+        """cpu_s, resident_bytes, resident_bytes_max and written_bytes of the process."""
         if (process := self.process) is None:
-            return {"cpu_s": 0.0, "resident_bytes": 0, "resident_bytes_max": 0}
+            return {"cpu_s": 0.0, "resident_bytes": 0, "resident_bytes_max": 0, "written_bytes": 0}
         return process.usage()
 
     def _get(self, path: str) -> tuple[int, str]:

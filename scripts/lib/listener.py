@@ -7,7 +7,6 @@ standard output, a JSON line now and then; SIGTERM ends it after what it has was
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -41,13 +40,12 @@ class Listener:
         self._unacknowledged = 0
         self._last_tag = 0
         self._said_at = 0.0
-        self._parent = os.getppid()  # without it nobody would end us
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
 
     def run(self) -> None:
         """Until SIGTERM. A lost connection is opened again: what was not acknowledged then comes twice."""
-        while not self._stopping and os.getppid() == self._parent:
+        while not self._stopping and not processes.orphaned():
             try:
                 self._consume()
             except pika.exceptions.AMQPConnectionError:
@@ -62,7 +60,7 @@ class Listener:
         self._unacknowledged = 0
         for queue in self._queues:
             channel.basic_consume(queue, self._received(queue))
-        while not self._stopping and os.getppid() == self._parent:
+        while not self._stopping and not processes.orphaned():
             connection.process_data_events(time_limit=_IDLE_S)
             self._acknowledge(channel)
             self._say()
@@ -105,7 +103,7 @@ class ListenerProcess:
         self._process = subprocess.Popen(
             [sys.executable, "-m", module, *arguments], cwd=Path(__file__).resolve().parents[1], text=True,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self._errors,
-            env={**os.environ, processes.MARK: str(mark)}, start_new_session=True)
+            env={**processes.environment_of_dependant(), processes.MARK: str(mark)}, start_new_session=True)
         self.log = log
         self.status: dict = {}
         self._reader = threading.Thread(target=self._read, daemon=True)

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Iterator, Mapping, Sequence
 
 MARK = "CARTWRIGHT_STARTED_IN"
+STARTER = "CARTWRIGHT_STARTED_BY"
 SYSTEM_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 _POLL_S = 0.02
 _children: dict[int, subprocess.Popen] = {}
@@ -121,12 +122,14 @@ class Process:
                 os.kill(pid, signal.SIGCONT)
 
     def usage(self) -> dict:
-        """CPU seconds (with reaped children) and resident bytes of the process and its descendants, and the most
-        that the process alone has had resident."""
-        stats = [stat for pid in [self.pid, *descendants(self.pid)] if (stat := _stat(pid)) is not None]
+        """CPU seconds and bytes written to disk (with reaped children) and resident bytes of the process and its
+        descendants, and the most that the process alone has had resident."""
+        family = [self.pid, *descendants(self.pid)]
+        stats = [stat for pid in family if (stat := _stat(pid)) is not None]
         return {"cpu_s": sum(stat.cpu_ticks for stat in stats) / os.sysconf("SC_CLK_TCK"),
                 "resident_bytes": sum(stat.resident_pages for stat in stats) * os.sysconf("SC_PAGE_SIZE"),
-                "resident_bytes_max": _resident_max(self.pid)}
+                "resident_bytes_max": _resident_max(self.pid),
+                "written_bytes": sum(map(_written, family))}
 
     def remember(self, **facts) -> None:
         """Adds facts to the record."""
@@ -152,6 +155,17 @@ class Process:
                     os.kill(pid, signal.SIGSTOP)
             family += new
         return family
+
+
+def environment_of_dependant() -> dict[str, str]:
+    """The environment of a child that is to end with this process: see `orphaned`."""
+    return {**os.environ, STARTER: str(os.getpid())}
+
+
+def orphaned() -> bool:
+    """True once whoever started this process has ended, be it before this process could look."""
+    parent = os.getppid()
+    return parent != int(os.environ.get(STARTER, parent))
 
 
 def spawn(argv: Sequence[str | Path], *, record: Path, log: Path, mark: Path, environment: Mapping[str, str],
@@ -271,6 +285,15 @@ def _resident_max(pid: int) -> int:
     try:
         with open(f"/proc/{pid}/status", encoding="utf-8", errors="replace") as file:
             return next((int(line.split()[1]) * 1024 for line in file if line.startswith("VmHWM:")), 0)
+    except OSError:
+        return 0
+
+
+def _written(pid: int) -> int:
+    """0 where that is none of our business, as for what runs under another account."""
+    try:
+        with open(f"/proc/{pid}/io", encoding="ascii") as file:
+            return next((int(line.split()[1]) for line in file if line.startswith("write_bytes:")), 0)
     except OSError:
         return 0
 

@@ -23,6 +23,9 @@ _PROTOCOL_HEADER = b"AMQP\x00\x00\x09\x01"
 # Heaps that begin at 256 kB, and messages of 32 MB between two collections, of each Erlang process: less than a tenth
 # more memory for a tenth less CPU.
 _HEAPS = "+hms 32768 +hmbs 4000000"
+# Messages between workers are up to 1 MB: from memory that is kept, not mapped for each and given back.
+_CARRIERS = "+MBsbct 4096 +MHsbct 4096 +MBlmbcs 8192 +MHlmbcs 8192"
+MEMORY_ARGUMENTS = f"{_HEAPS} {_CARRIERS}"
 
 _SETTINGS = """
 listeners.tcp.default = 127.0.0.1:{amqp}
@@ -158,7 +161,7 @@ class RabbitMq(Server):
             # Schedulers neither spin nor sit on a core each: the machine is shared with everything else.
             "RABBITMQ_SCHEDULER_BIND_TYPE": "u",
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1} "
-                                                   "+sbwt none +sbwtdcpu none +sbwtdio none " + _HEAPS,
+                                                   f"+sbwt none +sbwtdcpu none +sbwtdio none {MEMORY_ARGUMENTS}",
             "RABBITMQ_CTL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
         }
 

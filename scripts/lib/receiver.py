@@ -28,7 +28,6 @@ import base64
 import hashlib
 import hmac
 import json
-import os
 import signal
 import ssl
 import subprocess
@@ -90,10 +89,10 @@ class Receiver:
     async def serve(self, port: int, tls: ssl.SSLContext | None = None) -> None:
         server = await asyncio.start_server(self._connection, "127.0.0.1", port, backlog=_BACKLOG_MAX, ssl=tls)
         print(json.dumps({"port": server.sockets[0].getsockname()[1]}), flush=True)
-        stopped, parent = asyncio.Event(), os.getppid()
+        stopped = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stopped.set)
-        while not stopped.is_set() and os.getppid() == parent:  # without its parent nobody would end it
+        while not stopped.is_set() and not processes.orphaned():
             try:
                 await asyncio.wait_for(stopped.wait(), _PARENT_LOOKED_FOR_EVERY_S)
             except asyncio.TimeoutError:
@@ -224,7 +223,7 @@ class ReceiverProcess:
         """`tls`: files of a certificate for localhost and its key. A signature of any secret fits. Port 0: any.
         `mark`: the run directory whose leftovers it belongs to if this command is killed."""
         self.log, self._secrets, self._errors, self._tls = log, [secret, *more_secrets], errors, tls
-        self._environment = {**os.environ, **({processes.MARK: str(mark)} if mark else {})}
+        self._environment = {**processes.environment_of_dependant(), **({processes.MARK: str(mark)} if mark else {})}
         self.port = port
         self._process: subprocess.Popen | None = None
         self._calls: list[Call] = []

@@ -7,7 +7,7 @@
 #include <cstdlib>
 #include <string_view>
 
-#include "common/log/utf8.hpp"
+#include "common/text/utf8.hpp"
 
 namespace cartwright::fuzz {
 
@@ -24,7 +24,7 @@ inline std::string_view text_of(const std::uint8_t* data, std::size_t size) {
 
 inline bool is_utf8(std::string_view text) {
     for (std::size_t at = 0; at < text.size();) {
-        const auto length = log::utf8_sequence(text, at);
+        const auto length = text::utf8_sequence(text, at);
         if (length == 0) return false;
         at += length;
     }

@@ -9,7 +9,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 LINE_MAX, SCRIPT_LINE_MAX, FILE_MAX, FUNCTION_MAX, MAIN_MAX = 110, 120, 500, 80, 45
-PURE = {"order", "stock", "message", "routing", "outcome"}
+PURE = {"text", "order", "stock", "message", "routing", "outcome"}
 ANYONE = PURE | {"log", "metrics", "watchdog"}  # what an edge may include beside itself
 HOMES = {
     r"amqp(_\w+)?\.h": ("common/amqp",),

@@ -233,6 +233,9 @@ void Run::claim() {
     const auto orders = new_orders();
     if (append_claims_) {
         postgres::NewRows rows;
+        std::size_t bytes = 0;
+        for (const auto& order : orders) bytes += order.answer.size() + row_bytes;
+        rows.reserve(bytes);
         for (const auto& order : orders) add(rows, order);
         transaction_.append(query::new_orders, rows);
         for (std::size_t i = 0; i < batch_.items.size(); ++i) claimed_[i] = counts(batch_.items[i]);

@@ -1,6 +1,6 @@
 #include "workers/reserver/rows.hpp"
 
-#include <fmt/format.h>
+#include <fmt/compile.h>
 
 namespace cartwright::reserver {
 namespace {
@@ -12,7 +12,7 @@ void add_text(postgres::NewRows& rows, std::string_view text) {
 }  // namespace
 
 void add(postgres::NewRows& rows, const NewOrder& row) {
-    rows.add(row.order_id).add(row.state).add(fmt::format("\\x{}", row.hash)).add(row.answer);
+    rows.add(row.order_id).add(row.state).add(fmt::format(FMT_COMPILE("\\x{}"), row.hash)).add(row.answer);
     if (row.reply_to.empty()) {
         rows.add_null().add_null();
     } else {

@@ -1,6 +1,7 @@
 // Rows that the reserver appends, in the order of the columns of their targets.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string_view>
 
@@ -40,6 +41,9 @@ struct LedgerRow {
     std::string_view reason;
     std::string_view occurred_at;  ///< RFC 3339
 };
+
+/// About what a row takes beside an answer, as room is made for it.
+constexpr std::size_t row_bytes = 192;
 
 void add(postgres::NewRows& rows, const NewOrder& row);
 void add(postgres::NewRows& rows, const NewReservation& row);

@@ -364,7 +364,10 @@ void Taking::write(Demands demands, std::span<const stock::Decision> decisions) 
     NewRows reservations, events;
     std::vector<Taken> per_order;  // one an order and position, however many of its lines share it
     std::vector<std::int64_t> rows_of(rows_.size());
-    for (const auto& taken : in_order_of_keys(decisions)) {
+    const auto all = in_order_of_keys(decisions);
+    reservations.reserve(all.size() * row_bytes);
+    events.reserve(all.size() * row_bytes);
+    for (const auto& taken : all) {
         const auto& demand = *demands[taken.demand];
         add(reservations, NewReservation{rows_[taken.position].key, demand.order_id.str(),
                                          demand.lines[taken.line].line_id.str(), taken.units});

@@ -1,6 +1,6 @@
 #include "workers/reserver/telling.hpp"
 
-#include <fmt/format.h>
+#include <fmt/compile.h>
 
 #include <iterator>
 #include <unordered_map>
@@ -16,14 +16,14 @@ namespace {
 constexpr const char* source = "cartwright/reserver";
 
 std::string order_event_type(const OrderState& order) {
-    return fmt::format("cartwright.order.{}.v1", order.state);
+    return fmt::format(FMT_COMPILE("cartwright.order.{}.v1"), order.state);
 }
 
 worker::EncodedEvent order_event(const OrderState& order, const std::string& traceparent,
                                  const std::string& suffix) {
     message::Envelope envelope;
-    envelope.id =
-        EventId(fmt::format("{}/{}{}", order.order_id, order.state, suffix.empty() ? "" : "/" + suffix));
+    envelope.id = EventId(fmt::format(FMT_COMPILE("{}/{}{}"), order.order_id.str(), order.state,
+                                      suffix.empty() ? "" : "/" + suffix));
     envelope.type = order_event_type(order);
     envelope.source = source;
     envelope.traceparent = traceparent;
@@ -32,11 +32,12 @@ worker::EncodedEvent order_event(const OrderState& order, const std::string& tra
 
 worker::EncodedEvent event_of(std::string id, std::string_view type, const message::Payload& payload) {
     message::Envelope envelope{EventId(std::move(id)), std::string(type), source, std::nullopt, {}};
-    return {envelope.id.str(), envelope.type, codec::encode_event(envelope, codec::encode_data(payload))};
+    return {envelope.id.str(), envelope.type, codec::encode_event(envelope, payload)};
 }
 
 std::string id_of(const PositionKey& key, std::int64_t version) {
-    return fmt::format("{}/{}/{}/{}", key.seller_id, key.sku, key.warehouse, version);
+    return fmt::format(FMT_COMPILE("{}/{}/{}/{}"), key.seller_id.str(), key.sku.str(), key.warehouse.str(),
+                       version);
 }
 
 void add(std::vector<amqp::Outgoing>& to, std::vector<amqp::Outgoing> messages, bool mandatory) {

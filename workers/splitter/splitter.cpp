@@ -25,6 +25,8 @@ using routing::StreamKey;
 using routing::Work;
 using Answers = std::map<ClaimKey, Answer>;
 
+constexpr std::size_t row_bytes = 192;  ///< about what a row takes beside a body
+
 StreamKey stream_at(const Rows& rows, std::size_t row) {
     return {SellerId(std::string(rows.text(row, 0))), StreamName(std::string(rows.text(row, 1)))};
 }
@@ -82,6 +84,9 @@ void store(Transaction& transaction, const std::vector<Numbered>& messages) {
     std::sort(ordered.begin(), ordered.end(),
               [](const Numbered* left, const Numbered* right) { return left->place < right->place; });
     NewRows rows;
+    std::size_t bytes = 0;
+    for (const auto& message : messages) bytes += message.body.size() + row_bytes;
+    rows.reserve(bytes);
     for (const auto* pointer : ordered) {
         const auto& message = *pointer;
         rows.add(message.place.stream.seller_id.str())

@@ -170,8 +170,10 @@ def _median_latency(session: Session, rate: int) -> dict:
         with step(f"{rate:,} carts/s for {session.plan.seconds} s, run {number}") as shown:
             runs.append(latency.at_rate(session.rig, rate, session.plan.seconds))
             shown.remark = f"p50 {runs[-1]['p50_ms']:.1f} ms, p99 {runs[-1]['p99_ms']:.1f} ms"
-    return {"rate": rate, "runs": runs, **{name: statistics.median(run[name] for run in runs)
-                                           for name in ("p50_ms", "p99_ms", "p999_ms", "max_ms")}}
+    return {"rate": rate, "runs": runs,
+            "cpu_ms_per_cart": throughput.median_of([run["cpu_ms_per_cart"] for run in runs]),
+            **{name: statistics.median(run[name] for run in runs)
+               for name in ("p50_ms", "p99_ms", "p999_ms", "max_ms")}}
 
 
 @part("shapes", "hot and sold-out SKUs, repeats, cancellations, four sellers, each beside an ordinary run")

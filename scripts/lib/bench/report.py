@@ -46,6 +46,10 @@ def _share(what: str, ratio: float, goal: float) -> Row:
     return Row(what, f"{ratio:.2f}", f"<= {goal:g}", ratio <= goal)
 
 
+def _cost(latency: dict) -> Row:
+    return Row("  CPU in all", f"{sum(latency['cpu_ms_per_cart'].values()):.3f} ms a cart")
+
+
 def _rates(result: dict) -> Iterator[Row]:
     if not (rates := result.get("rates")):
         return
@@ -69,6 +73,8 @@ def _rates(result: dict) -> Iterator[Row]:
             yield Row(f"  the comparator's: {name}", f"{cost:.3f} ms a cart")
         yield _share("CPU in all, of the comparator's", rates["cpu_ratio_to_peer"], 0.95)
         yield _share("CPU of the workers, of all of the comparator's", rates["workers_cpu_ratio_to_peer"], 0.95)
+    for name, written in fleet["written_kb_per_cart"].items():
+        yield Row(f"  {name} writes to disk", f"{written:.1f} kB a cart")
     most = max(fleet["resident_mb"].items(), key=lambda item: item[1])
     yield _at_most(f"most memory of a worker ({most[0]})", most[1], 64, "MB", 0)
 
@@ -77,9 +83,11 @@ def _latency(result: dict) -> Iterator[Row]:
     if one := result.get("latency_200"):
         yield _at_most("latency at 200 carts/s, p50", one["p50_ms"], 8, "ms")
         yield _at_most("  p99", one["p99_ms"], 25, "ms")
+        yield _cost(one)
     if one := result.get("latency_1000"):
         yield Row("latency at 1,000 carts/s, p50", f"{one['p50_ms']:.1f} ms")
         yield _at_most("  p99", one["p99_ms"], 50, "ms")
+        yield _cost(one)
 
 
 def _shapes(result: dict) -> Iterator[Row]:

@@ -31,14 +31,20 @@ _LOAD_ENDS_WITHIN_S = 3_600
 
 @dataclasses.dataclass
 class Usage:
-    """CPU seconds by program since some moment, and the memory of its largest process by worker."""
+    """CPU seconds by program since some moment, the memory of its largest process by worker, and what servers have
+    written to disk."""
 
     cpu_s: dict[str, float]
     resident_bytes: dict[str, int]
     resident_bytes_max: dict[str, int]
+    written_bytes: dict[str, int] = dataclasses.field(default_factory=dict)
 
-    def since(self, before: Usage) -> dict[str, float]:
-        return {name: cpu - before.cpu_s.get(name, 0) for name, cpu in self.cpu_s.items()}
+    def cpu_ms_per_cart(self, before: Usage, carts: int) -> dict[str, float]:
+        return {name: 1e3 * (cpu - before.cpu_s.get(name, 0)) / carts for name, cpu in self.cpu_s.items()}
+
+    def written_kb_per_cart(self, before: Usage, carts: int) -> dict[str, float]:
+        return {name: (written - before.written_bytes.get(name, 0)) / 1e3 / carts
+                for name, written in self.written_bytes.items()}
 
 
 class Rig:
@@ -124,11 +130,13 @@ class Rig:
             cpu[worker.name] += used["cpu_s"]
             memory[worker.name] = max(memory[worker.name], used["resident_bytes"])
             most[worker.name] = max(most[worker.name], used["resident_bytes_max"])
+        written = {}
         for server in self.servers.all:
             if (process := server.process) is None:
                 raise Trouble(f"{server.title} has ended", f"look into the logs under {self.servers.run.log}")
-            cpu[server.name] = process.usage()["cpu_s"]
-        return Usage(cpu, memory, most)
+            used = process.usage()
+            cpu[server.name], written[server.name] = used["cpu_s"], used["written_bytes"]
+        return Usage(cpu, memory, most, written)
 
     def until_sellers_have(self, messages: int) -> tuple[float, int]:
         """When the sellers' queues held so many, and how many that were. Looks seldom until most are there: looking

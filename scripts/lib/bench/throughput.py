@@ -36,6 +36,7 @@ class Run:
     carts_per_s_with_start: float
     cpu_ms_per_cart: dict[str, float]
     resident_mb: dict[str, float]
+    written_kb_per_cart: dict[str, float]
     violations: list[str]
 
 
@@ -84,9 +85,10 @@ def _send(rig: Rig, carts: int, shape: Shape) -> dict:
 
 def _run(sent: dict, rates: tuple[float, float], usage: tuple[Usage, Usage], bad: list[str]) -> Run:
     before, after = usage
-    cpu = {name: 1000 * seconds / sent["carts"] for name, seconds in after.since(before).items()}
-    return Run(sent["carts"], sent["messages"], *rates, cpu,
-               {name: used / 1e6 for name, used in after.resident_bytes_max.items()}, bad)
+    carts = sent["carts"]
+    return Run(carts, sent["messages"], *rates, after.cpu_ms_per_cart(before, carts),
+               {name: used / 1e6 for name, used in after.resident_bytes_max.items()},
+               after.written_kb_per_cart(before, carts), bad)
 
 
 def in_turn(names: Iterable[str], reps: int) -> Iterator[str]:
@@ -104,7 +106,8 @@ def summary(runs: list[Run]) -> dict:
             "runs": [round(run.carts_per_s) for run in runs],
             "messages_per_cart": statistics.median(run.messages / run.carts for run in runs),
             "cpu_ms_per_cart": median_of([run.cpu_ms_per_cart for run in runs]),
-            "resident_mb": median_of([run.resident_mb for run in runs])}
+            "resident_mb": median_of([run.resident_mb for run in runs]),
+            "written_kb_per_cart": median_of([run.written_kb_per_cart for run in runs])}
 
 
 def median_of(rows: list[dict[str, float]]) -> dict[str, float]:

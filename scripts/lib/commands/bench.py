@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Callable
 
 from .. import run_directory
-from ..bench import report
+from ..bench import page, report
 from ..bench.parts import PARTS, Plan, Session
 from ..bench.peer import Peer
 from ..bench.rig import Rig
@@ -31,6 +31,7 @@ examples:
   scripts/bench rates --reps 5         one part only
   scripts/bench --beside ../peer       with a comparator, in turn (its run.sh measures it on servers of its own)
   scripts/bench --json result.json     the same figures for programs
+  scripts/bench --page deploy/speed.md the page about them, with what more carts take
 
 All parts together take about 80 minutes and 40 GB under /var/tmp, 12 GB of which stay in .run/bench.
 
@@ -55,8 +56,10 @@ def main() -> int:
         session = Session(Rig(servers, options.preset), plan)
         result = _measure(session, options)
     report.print_table(result)
-    if options.json:
-        say(f"  {options.json} has the figures")
+    if options.page and "rates" in result:
+        options.page.write_text(page.text(result))
+    for file in filter(None, (options.json, options.page)):
+        say(f"  {file} has the figures")
     return 0 if not result["violations"] else 1
 
 
@@ -108,15 +111,18 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--reps", type=_positive, help="runs of each, of which the median counts (default: 3, quick 2)")
     parser.add_argument("--seconds", type=_positive, help="length of a latency run (default: 20, quick 8)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures as JSON")
+    parser.add_argument("--page", type=Path, metavar="FILE", help="write the page about them, as Markdown")
     parser.add_argument("--preset", choices=PRESETS, default="release")
     options = parser.parse_args()
     if unknown := set(options.parts) - PARTS.keys():
         raise Trouble(f"there is no part {', '.join(sorted(unknown))}", f"parts: {', '.join(PARTS)}")
-    if options.json:
-        _writable(options.json)
+    for file in filter(None, (options.json, options.page)):
+        _writable(file)
     options.parts = options.parts or [part.name for part in PARTS.values() if part.quick or not options.quick]
     options.reps = options.reps or (2 if options.quick else 3)
     options.seconds = options.seconds or (8 if options.quick else 20)
+    if options.page and "rates" not in options.parts:
+        raise Trouble("--page needs the part rates", f"scripts/bench {' '.join(['rates', *options.parts])} --page …")
     return options
 
 
@@ -130,7 +136,7 @@ def _writable(file: Path) -> None:
     try:
         file.touch()
     except OSError as error:
-        raise Trouble(f"{file} can't be written: {error.strerror}", "--json takes the file for the figures") from None
+        raise Trouble(f"{file} can't be written: {error.strerror}", "name a file in a folder that is there") from None
 
 
 run(main)

@@ -5,8 +5,8 @@
 
 #include "common/codec/management.hpp"
 #include "common/codec/seller_order.hpp"
-#include "common/log/utf8.hpp"
 #include "common/outcome/trouble.hpp"
+#include "common/text/utf8.hpp"
 
 using namespace cartwright;
 
@@ -16,7 +16,7 @@ const std::string texts[] = {"\"\xff\"", "{\"\xe2\x82", '"' + std::string(100'00
 
 bool can_be_shown(const std::string& text) {
     for (std::size_t at = 0; at < text.size();) {
-        const auto length = log::utf8_sequence(text, at);
+        const auto length = text::utf8_sequence(text, at);
         if (length == 0) return false;
         at += length;
     }

@@ -5,7 +5,7 @@
 
 #include "common/codec/decode.hpp"
 #include "common/codec/encode.hpp"
-#include "common/log/utf8.hpp"
+#include "common/text/utf8.hpp"
 #include "tests/unit/codec/random_payloads.hpp"
 
 using namespace cartwright;
@@ -74,7 +74,7 @@ void mutate(RandomPayloads& random, std::string& text, const std::string& other)
 
 bool is_utf8(std::string_view text) {
     for (std::size_t at = 0; at < text.size();) {
-        const auto length = log::utf8_sequence(text, at);
+        const auto length = text::utf8_sequence(text, at);
         if (length == 0) return false;
         at += length;
     }

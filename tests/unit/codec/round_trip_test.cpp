@@ -35,6 +35,7 @@ TEST_CASE("whatever is encoded is read back and encoded to the same bytes") {
         const auto data = codec::encode_data(payload);
         const auto json = codec::encode_event(envelope, data);
         CAPTURE(json);
+        REQUIRE(codec::encode_event(envelope, payload) == json);
         const auto again = read(decoder, json);
         REQUIRE(again.payload.index() == payload.index());
         CHECK(again.envelope.id == envelope.id);

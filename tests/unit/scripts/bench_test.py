@@ -7,7 +7,7 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from lib.bench import limits, parts, report, throughput, verify
+from lib.bench import limits, page, parts, report, throughput, verify
 from lib.bench.market import Market
 from lib.bench.peer import Peer
 from lib.bench.rig import Usage
@@ -40,7 +40,7 @@ class Rounds(unittest.TestCase):
     def one(rate: float, cpu: float, peer_rate: float, peer_cpu: float, ceiling: float) -> dict:
         return {"fleet": {"carts": 10, "messages": 20, "carts_per_s": rate, "carts_per_s_with_start": rate,
                           "cpu_ms_per_cart": {"reserver": cpu, "splitter": 0, "router": 0, "postgres": cpu},
-                          "resident_mb": {"reserver": 30}, "violations": []},
+                          "resident_mb": {"reserver": 30}, "written_kb_per_cart": {"postgres": 4}, "violations": []},
                 "broker": 4, "sql": 4, "peer_sql": 4, "ceiling": ceiling,
                 "peer": {"carts_per_s": peer_rate, "cpu_ms_per_cart": {"worker": peer_cpu}}}
 
@@ -54,6 +54,46 @@ class Rounds(unittest.TestCase):
 
     def test_every_other_time_it_is_the_other_way_round(self):
         self.assertEqual(list("abccbaabc"), list(throughput.in_turn("abc", 3)))
+
+
+class Pages(unittest.TestCase):
+    RESULT = {"machine": {"cpus": 2, "model": "Some CPU", "memory_gb": 25}, "took_s": 4_800, "violations": [],
+              "command": "scripts/bench --json /tmp/x.json --beside ../some/where --reps 5",
+              "rates": {"fleet": {"carts_per_s": 9_000.4, "runs": [9_000], "resident_mb": {"reserver": 30},
+                                  "cpu_ms_per_cart": {"reserver": 0.024, "splitter": 0.0061, "router": 0.1,
+                                                      "postgres": 0.06},
+                                  "written_kb_per_cart": {"postgres": 4}},
+                        "broker_carts_per_s": 26_760, "sql_carts_per_s": 11_000, "ratio_to_ceiling": 0.9,
+                        "workers_cpu_ms": 0.1301, "cpu_ms": 0.1901}}
+
+    def test_what_more_carts_take_follows_from_the_cost_of_one(self):
+        sizes = dict(page.sizes(self.RESULT))
+        self.assertEqual([1, 1, 1, 7], sizes["reservers"])
+        self.assertEqual([1, 1, 2, 17], sizes["routers"])
+        self.assertEqual([0.01, 0.1, 1, 10], sizes["cores of postgres"])
+        self.assertEqual([0.4, 4, 40, 400], sizes["MB/s that postgres writes"])
+        self.assertEqual([1, 1, 1, 7], sizes["fleets, each with a queue for carts"])
+
+    def test_the_cost_of_few_carts_is_measured_with_few(self):
+        few = {"cpu_ms_per_cart": {"reserver": 0.3, "splitter": 0.1, "router": 0.1, "postgres": 0.6},
+               "p50_ms": 5, "p99_ms": 10}
+        for name in ("latency_200", "latency_1000"):
+            self.assertEqual([0.1, 1, 1, 10], dict(page.sizes({**self.RESULT, name: few}))["cores of postgres"])
+        dear = {**few, "cpu_ms_per_cart": {**few["cpu_ms_per_cart"], "postgres": 6}}
+        both = {**self.RESULT, "latency_200": dear, "latency_1000": few}
+        self.assertEqual([1, 1, 1, 10], dict(page.sizes(both))["cores of postgres"])
+
+    def test_says_how_to_repeat_it_without_names_of_the_machine(self):
+        text = page.text(self.RESULT)
+        self.assertIn("`scripts/bench --beside FOLDER --reps 5 --page deploy/speed.md`\nin 80 minutes", text)
+        self.assertIn("| CPU of the workers | 0.130 ms a cart | <= 0.08 ms a cart | **missed** |", text)
+        self.assertIn("| cores of postgres | 0.01 | 0.10 | 1.0 | 10 |", text)
+        self.assertIn("One queue takes 26,000 carts/s", text)
+        self.assertNotIn("some/where", text)
+
+    def test_says_what_was_not_verified(self):
+        text = page.text({**self.RESULT, "violations": ["P2: x"]})
+        self.assertIn("**Not every run could be verified**: P2: x.", text)
 
 
 class Growth(unittest.TestCase):
@@ -118,7 +158,8 @@ class Report(unittest.TestCase):
         return output.getvalue()
 
     def test_goals_are_reached_or_missed(self):
-        shown = self.table({"violations": [], "latency_200": {"p50_ms": 5.0, "p99_ms": 26.0},
+        at_200 = {"p50_ms": 5.0, "p99_ms": 26.0, "cpu_ms_per_cart": {"reserver": 1}}
+        shown = self.table({"violations": [], "latency_200": at_200,
                             "replicas": {"1 of each": {"carts_per_s": 1000, "ratio": 1},
                                          "2 of each": {"carts_per_s": 960, "ratio": 0.96}}})
         self.assertRegex(shown, r"p50 +5\.0 ms +<= 8 ms  reached")

@@ -5,6 +5,7 @@ import concurrent.futures
 import hashlib
 import http.client
 import json
+import os
 import socket
 import ssl
 import subprocess
@@ -15,6 +16,7 @@ import time
 import unittest
 from pathlib import Path
 
+from lib import processes
 from lib.receiver import BODY_BYTES_MAX, TOLERANCE_S, ReceiverProcess, read_log, signature, signature_fits
 
 SECRET, OLD_SECRET, STRANGE_SECRET = (
@@ -320,6 +322,17 @@ class Orphan(unittest.TestCase):
             while time.monotonic() < deadline:
                 socket.create_connection(("127.0.0.1", port), timeout=10).close()
                 time.sleep(0.05)
+
+
+    def test_it_ends_though_who_started_it_was_gone_before_it_looked(self):
+        gone = subprocess.Popen(["true"])
+        gone.wait()
+        folder = self.enterContext(tempfile.TemporaryDirectory())
+        receiver = subprocess.Popen(
+            [sys.executable, "-m", "lib.receiver", "--port", "0", "--log", f"{folder}/calls", "--secret", SECRET],
+            stdout=subprocess.DEVNULL, env={**os.environ, processes.STARTER: str(gone.pid)})
+        self.addCleanup(receiver.kill)
+        self.assertEqual(0, receiver.wait(30))
 
 
 class Tls(ReceiverTest):

@@ -1,11 +1,11 @@
-#include "common/log/utf8.hpp"
+#include "common/text/utf8.hpp"
 
 #include <doctest/doctest.h>
 
 #include <string>
 
-using cartwright::log::utf8_sequence;
-using cartwright::log::utf8_text;
+using cartwright::text::utf8_sequence;
+using cartwright::text::utf8_text;
 
 TEST_CASE("well-formed sequences have their length") {
     CHECK(utf8_sequence("a", 0) == 1);

@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-namespace cartwright::log {
+namespace cartwright::text {
 
 /// The length of the well-formed UTF-8 sequence (1 to 4 bytes) that begins at `at`; 0 where none begins
 /// there.
@@ -15,4 +15,4 @@ std::size_t utf8_sequence(std::string_view text, std::size_t at);
 /// between characters, U+FFFD for bytes that are none.
 std::string utf8_text(std::string_view text, std::size_t bytes_max);
 
-}  // namespace cartwright::log
+}  // namespace cartwright::text

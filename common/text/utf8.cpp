@@ -1,6 +1,6 @@
-#include "common/log/utf8.hpp"
+#include "common/text/utf8.hpp"
 
-namespace cartwright::log {
+namespace cartwright::text {
 
 namespace {
 
@@ -48,4 +48,4 @@ std::string utf8_text(std::string_view text, std::size_t bytes_max) {
     return clean;
 }
 
-}  // namespace cartwright::log
+}  // namespace cartwright::text
