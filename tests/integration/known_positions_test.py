@@ -37,14 +37,38 @@ class KnownPositionsTest(MarketTest):
         self.assertEqual((20, 20, 0), self.position("s1", "A"))
         self.assert_promises()
 
-    def test_a_new_warehouse_is_seen_when_the_memory_is_old(self):
-        config = self.environment.servers.run.path / "forgetful.yaml"
-        config.write_text(with_settings(r"^reserver:\n", "reserver:\n  known_positions_age_max_ms: 200\n"))
+    def remember_for(self, age_max_ms: int) -> None:
+        """Begins with a reserver that knows nothing yet and remembers for so long."""
+        config = self.environment.servers.run.path / "memory.yaml"
+        config.write_text(with_settings(r"^reserver:\n", f"reserver:\n  known_positions_age_max_ms: {age_max_ms}\n"))
         self.addCleanup(config.unlink)
         self.addCleanup(setattr, self.fleet, "config", self.fleet.config)
         self.fleet.stop()
         self.fleet.config = config
         self.fleet.start_all({"reserver": 1, "splitter": 1, "router": 1})
+
+    def test_what_is_short_only_because_the_memory_was_wrong_is_decided_at_once(self):
+        # The plan sells 995 of the 998 that are remembered and has no 4 left. Of the 4 that are really there the
+        # second cart gets its 4, and with them the 10 of C that the plan gave to the third.
+        self.remember_for(60_000)
+        self.sell("s3", "C", 10)
+        self.assertEqual("ready", self.outcome(self.cart("second", [("1", "A", 1)])))
+        self.adjust(-994, "a1")
+        locker = self.environment.postgres()
+        locker.autocommit = False
+        with locker.cursor() as cursor:
+            cursor.execute("SELECT FROM stock_position WHERE sku = 'B' FOR UPDATE")
+        sent = [self.cart("blocker", [("1", "B", 1)])]
+        wait_for(lambda: self.market.one("SELECT count(*) FROM pg_locks WHERE NOT granted"), what="the blocker to wait")
+        sent += [self.cart("too-much", [("1", "A", 995)]), self.cart("fits", [("1", "A", 4), ("2", "C", 10)]),
+                 self.cart("loses", [("1", "C", 5)])]
+        self.market.flush()
+        locker.commit()
+        self.assertEqual(["ready", "rejected", "ready", "rejected"], [self.outcome(one) for one in sent])
+        self.assert_promises()
+
+    def test_a_new_warehouse_is_seen_when_the_memory_is_old(self):
+        self.remember_for(200)
         self.assertEqual("applied", self.outcome(self.move("receipt", "s1", "A", 50, warehouse="annex")))
         numbers = iter(range(10_000))
 

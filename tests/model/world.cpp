@@ -10,6 +10,8 @@ namespace {
 thread_local World* current = nullptr;
 
 constexpr std::int64_t calm_max_us = 600'000 * ms;
+/// Far more than any schedule needs: who is at work for so long does the same thing again and again.
+constexpr std::uint64_t calm_turns_max = 300'000;
 /// The server ends a transaction whose client says nothing for so long.
 constexpr std::int64_t idle_in_transaction_us = 2'000 * ms;
 constexpr unsigned turns_after_the_last_message = 80;
@@ -185,7 +187,8 @@ void World::calm() {
     for (const auto& program : programs) program->rules = rules;
     start_what_is_due(true);
     const auto until_us = scheduler.time_us + calm_max_us;
-    while (!promises.first_broken() && !quiet() && scheduler.time_us < until_us) {
+    const auto turns_until = steps + calm_turns_max;
+    while (!promises.first_broken() && !quiet() && scheduler.time_us < until_us && steps < turns_until) {
         begin_turn(true);
         if (!to_send.empty()) send_one();
         if (!scheduler.turn()) let_time_pass();

@@ -276,7 +276,10 @@ void Taking::require_locks(const std::set<std::size_t>& short_of, const std::set
         const auto& row = rows_[entry.first];
         if (!row.locked) unlocked.insert(offers_[row.offer]);
     }
-    if (!unlocked.empty()) throw WidenLocks{unlocked};
+    if (unlocked.empty()) return;
+    const auto was_widened = [&](const OfferKey& offer) { return widened_.contains(offer); };
+    CARTWRIGHT_ASSERT(std::none_of(unlocked.begin(), unlocked.end(), was_widened));
+    throw WidenLocks{unlocked};
 }
 
 void Taking::set_decided(const std::map<std::size_t, Wanted>& taken,
@@ -317,12 +320,13 @@ std::vector<stock::Decision> Taking::take(Demands demands, std::span<const stock
                                           const Decide& decide, std::vector<stock::Decision> planned) {
     auto decisions = std::move(planned);
     auto short_of = short_offers(indexed, decisions);
+    for (const auto& offer : widened_) {
+        // Short in an earlier run, under the locks, whatever this plan makes of what is remembered.
+        if (const auto found = offer_index_.find(offer); found != offer_index_.end())
+            short_of.insert(found->second);
+    }
     auto lock = wanted(decisions);
     add_chains(short_of, lock);
-    for (const auto& offer : widened_) {
-        if (const auto found = offer_index_.find(offer); found != offer_index_.end())
-            add_chains({found->second}, lock);
-    }
     if (lock.empty()) return decisions;
     const auto short_now = lock_and_take(lock);
     if (!short_now.empty() || !short_of.empty()) {
