@@ -6,9 +6,9 @@
     worker_of(stop, fleet).kill()
     stop.drop()                   # PostgreSQL never sees it; or stop.release(): it does, from a dead sender
 
-The points are frames: a COMMIT of PostgreSQL and its answer, and rows on their way into a COPY; of AMQP a whole message that is published
-or delivered, and the confirm or acknowledgement of some. A frame whose meaning is not yet clear waits for its
-rest, so that a point is never half passed.
+The points are frames: a COMMIT of PostgreSQL and its answer, and rows on their way into a COPY; of AMQP a whole
+message that is published or delivered, and the confirm or acknowledgement of some. A frame whose meaning is not
+yet clear waits for its rest, so that a point is never half passed.
 """
 
 from __future__ import annotations

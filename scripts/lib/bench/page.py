@@ -52,8 +52,8 @@ Where the table says more than one fleet, each has a RabbitMQ and a PostgreSQL o
 a SKU's stock is in one of them: by country or by marketplace.
 
 RabbitMQ was given `{memory}`
-(as `RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS`): its processes begin with larger heaps, and messages of a megabyte come from
-memory that is kept. Together they take a tenth of its CPU away, for less than a tenth more memory.
+(as `RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS`): its processes begin with larger heaps, which took 6 to 9 % of its CPU away
+for 32 MB more memory, and messages of a megabyte come from memory that is kept, which took 7 % away.
 """
 
 

@@ -323,7 +323,6 @@ class Orphan(unittest.TestCase):
                 socket.create_connection(("127.0.0.1", port), timeout=10).close()
                 time.sleep(0.05)
 
-
     def test_it_ends_though_who_started_it_was_gone_before_it_looked(self):
         gone = subprocess.Popen(["true"])
         gone.wait()
