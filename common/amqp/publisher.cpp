@@ -70,7 +70,7 @@ struct Publisher::State {
     std::thread thread;
 
     mutable std::mutex mutex;
-    std::condition_variable idle;
+    std::condition_variable changed;  ///< nothing is under way any more, or the broker is reached
     std::vector<Order> orders;
     bool busy = false;  ///< something was taken from `orders` and is not settled
     bool close_wanted = false;
@@ -141,7 +141,9 @@ void Publisher::State::open_channel() {
     connection.open_and_wait(channel);
     connection.select_confirms(channel);
     outbox.channel_opened(Clock::now());
+    const std::lock_guard lock(mutex);
     connected = true;
+    changed.notify_all();
 }
 
 void Publisher::State::serve() {
@@ -220,7 +222,7 @@ void Publisher::State::show(Clock::time_point now) {
     if (trouble != why) trouble = why;
     if (busy && nothing_left) {
         busy = false;
-        idle.notify_all();
+        changed.notify_all();
     }
 }
 
@@ -365,7 +367,8 @@ std::vector<Confirm> Publisher::publish_in_order(std::span<const Outgoing> messa
 
 bool Publisher::drain(milliseconds deadline) {
     std::unique_lock lock(state_->mutex);
-    return state_->idle.wait_for(lock, deadline, [this] { return state_->orders.empty() && !state_->busy; });
+    return state_->changed.wait_for(lock, deadline,
+                                    [this] { return state_->orders.empty() && !state_->busy; });
 }
 
 void Publisher::close() {
@@ -380,6 +383,11 @@ void Publisher::close() {
 
 bool Publisher::connected() const {
     return state_->connected;
+}
+
+bool Publisher::wait_connected(milliseconds patience) const {
+    std::unique_lock lock(state_->mutex);
+    return state_->changed.wait_for(lock, patience, [this] { return state_->connected.load(); });
 }
 
 bool Publisher::blocked() const {

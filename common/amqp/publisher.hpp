@@ -66,6 +66,8 @@ class Publisher {
     void close();
 
     bool connected() const;
+    /// Waits until connected, at most `patience`; true when so.
+    bool wait_connected(std::chrono::milliseconds patience) const;
     /// connection.blocked is in force (memory or disk alarm).
     bool blocked() const;
     /// Why messages wait, for people ("exchange orders: returned, no queue bound"); empty when they do not.

@@ -60,15 +60,6 @@ struct Batch {
 
 using Suspects = std::vector<std::shared_ptr<InHand>>;
 
-/// What a delivery is known by from process to process: its id where that is plain text, which it need not
-/// be.
-std::string key_of(const amqp::Delivery& delivery) {
-    const auto& id = delivery.message_id;
-    const bool plain = std::all_of(id.begin(), id.end(), [](char c) { return c >= 0x20 && c < 0x7f; });
-    if (plain && !id.empty()) return id;
-    return crypto::hex(crypto::sha256(id.empty() ? delivery.body : id));
-}
-
 }  // namespace
 
 struct Lane::State {
@@ -146,15 +137,20 @@ Lane::State::State(LaneSettings wanted, LaneContext surroundings, std::unique_pt
         trouble = why;
     };
     hooks.resumed = [this] {
+        {
+            const std::lock_guard lock(mutex);
+            if (trouble.empty()) return;
+            trouble.clear();
+        }
         log::info("lane_resumed", {{"lane", settings.name}});
-        const std::lock_guard lock(mutex);
-        trouble.clear();
     };
     hooks.wait = [this](std::chrono::milliseconds time) { return wait(time); };
     // Who waits for a lock again and again is not stuck, and would not be healed by being killed.
     const auto begins = [this] { busy_since = Clock::now().time_since_epoch().count(); };
     handler = std::make_unique<Pausing>(
-        std::make_unique<MemberByMember>(std::move(own_handler), batch_retries_max, begins), hooks);
+        std::make_unique<MemberByMember>(std::move(own_handler), batch_retries_max,
+                                         MemberByMember::Hooks{begins, hooks.resumed}),
+        hooks);
 }
 
 /// What a tick could not do now the next one does.

@@ -9,22 +9,27 @@
 
 namespace cartwright::worker {
 
-MemberByMember::MemberByMember(std::unique_ptr<Handler> inner, int retries_max, std::function<void()> begins)
-    : inner_(std::move(inner)), retries_max_(retries_max), begins_(std::move(begins)) {}
+MemberByMember::MemberByMember(std::unique_ptr<Handler> inner, int retries_max)
+    : MemberByMember(std::move(inner), retries_max, Hooks{}) {}
+
+MemberByMember::MemberByMember(std::unique_ptr<Handler> inner, int retries_max, Hooks hooks)
+    : inner_(std::move(inner)), retries_max_(retries_max), hooks_(std::move(hooks)) {}
 
 Result MemberByMember::handle(std::span<const Member> batch) {
     for (int retry = 0;; ++retry) {
-        begins_();
+        hooks_.begins();
         try {
             auto result = inner_->handle(batch);
             CARTWRIGHT_ASSERT(result.verdicts.size() == batch.size());
             return result;
         } catch (const outcome::Refused& trouble) {
+            hooks_.answered();
             log::warn("batch_refused",
                       {{"members", batch.size()}, {"why", std::string_view(trouble.what())}});
             if (batch.size() > 1) return one_by_one(batch);
             return {{outcome::Park{"refused_by_database", trouble.what()}}, {}};
         } catch (const outcome::Retry& trouble) {
+            hooks_.answered();
             log::warn("batch_again", {{"members", batch.size()}, {"why", std::string_view(trouble.what())}});
             if (retry < retries_max_) continue;
             if (batch.size() > 1) return one_by_one(batch);

@@ -16,10 +16,14 @@ inline constexpr int batch_retries_max = 3;
 /// ladder.
 class MemberByMember : public Handler {
   public:
-    /// `begins` is called each time before the batch, or a member, is tried.
-    explicit MemberByMember(
-        std::unique_ptr<Handler> inner, int retries_max = batch_retries_max,
-        std::function<void()> begins = [] {});
+    struct Hooks {
+        /// Called each time before the batch, or a member, is tried.
+        std::function<void()> begins = [] {};
+        /// Called when a try failed for another reason than that a server is away.
+        std::function<void()> answered = [] {};
+    };
+    explicit MemberByMember(std::unique_ptr<Handler> inner, int retries_max = batch_retries_max);
+    MemberByMember(std::unique_ptr<Handler> inner, int retries_max, Hooks hooks);
     Result handle(std::span<const Member> batch) override;
     void tick() override { inner_->tick(); }
     void finish(std::chrono::steady_clock::time_point deadline) override { inner_->finish(deadline); }
@@ -28,7 +32,7 @@ class MemberByMember : public Handler {
     Result one_by_one(std::span<const Member> batch);
     std::unique_ptr<Handler> inner_;
     int retries_max_;
-    std::function<void()> begins_;
+    Hooks hooks_;
 };
 
 }  // namespace cartwright::worker

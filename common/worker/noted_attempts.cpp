@@ -1,11 +1,20 @@
 #include "common/worker/noted_attempts.hpp"
 
+#include <algorithm>
 #include <stdexcept>
 #include <utility>
 
+#include "common/crypto/digest.hpp"
 #include "common/log/log.hpp"
 
 namespace cartwright::worker {
+
+std::string key_of(const amqp::Delivery& delivery) {
+    const auto& id = delivery.message_id;
+    const bool plain = std::all_of(id.begin(), id.end(), [](char c) { return c >= 0x20 && c < 0x7f; });
+    if (plain && !id.empty()) return id;
+    return crypto::hex(crypto::sha256(id.empty() ? delivery.body : id));
+}
 
 Attempts::Keys NotedAttempts::begin(const Attempts::Keys& keys) {
     Attempts::Keys died_before;

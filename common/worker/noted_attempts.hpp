@@ -4,10 +4,15 @@
 #include <cstdint>
 #include <string>
 
+#include "common/amqp/message.hpp"
 #include "common/worker/attempts.hpp"
 #include "common/worker/pausing.hpp"
 
 namespace cartwright::worker {
+
+/// What a delivery is known by from process to process: its id where that is plain text, which it need not
+/// be.
+std::string key_of(const amqp::Delivery& delivery);
 
 /// One lane's thread. Waits for the database, as `until_available` does.
 class NotedAttempts {

@@ -62,6 +62,7 @@ struct Program::State {
 
     void start(int http_port);
     void wait_for_servers();
+    void wait_for_publisher();
     void check_versions();
     void drain();
     http::Response answer(const http::Request& request);
@@ -203,11 +204,21 @@ void Program::State::wait_for_servers() {
     }
 }
 
+/// A lane that has work before it can publish would only pause.
+void Program::State::wait_for_publisher() {
+    while (!stop_asked && !publisher->wait_connected(std::chrono::milliseconds{100})) {
+        const std::lock_guard lock(trouble_mutex);
+        startup_trouble = publisher->trouble();
+    }
+}
+
 void Program::State::start(int http_port) {
     try {
         wait_for_servers();
         if (stop_asked) return;
         publisher->start();
+        wait_for_publisher();
+        if (stop_asked) return;
         for (auto& lane : lanes) lane->start();
         consumer->start();
         phase = Phase::running;

@@ -43,8 +43,9 @@ TEST_CASE("a write that does not come back is ended by the watchdog, and repeate
     auto patient_heartbeat = impatient(gate.url());
     patient_heartbeat.heartbeat = seconds(60);
     Publisher publisher(patient_heartbeat, {});
+    CHECK_FALSE(publisher.wait_connected(milliseconds(1)));
     publisher.start();
-    REQUIRE(eventually([&] { return publisher.connected(); }));
+    REQUIRE(publisher.wait_connected(seconds(60)));
     gate.stall(true);
     std::atomic<int> calls = 0;
     publisher.publish({large_message(queue)}, [&] { ++calls; });

@@ -76,6 +76,28 @@ TEST_CASE("what can be retried is retried, then one by one, then goes to the lad
     CHECK(std::holds_alternative<outcome::Later>(result.verdicts[1]));
 }
 
+TEST_CASE("a try that fails for another reason than a server that is away says so") {
+    int begun = 0, answered = 0;
+    const MemberByMember::Hooks hooks{[&] { ++begun; }, [&] { ++answered; }};
+    int calls = 0;
+    MemberByMember policy(std::make_unique<Scripted>([&](std::span<const Member> batch) {
+                              if (++calls == 1) throw outcome::Retry("lock time limit");
+                              if (calls == 2) throw outcome::Unavailable("no route to host");
+                              if (has(batch, "bad")) throw outcome::Refused("22P05");
+                              return all_done(batch);
+                          }),
+                          batch_retries_max, hooks);
+    const std::vector<Member> good{member("a")}, bad{member("bad")};
+    CHECK_THROWS_AS(policy.handle(good), outcome::Unavailable);
+    CHECK(begun == 2);
+    CHECK(answered == 1);
+    policy.handle(good);
+    CHECK(answered == 1);
+    policy.handle(bad);
+    CHECK(begun == 4);
+    CHECK(answered == 2);
+}
+
 TEST_CASE("a server that is away pauses the lane and charges nobody") {
     int calls = 0;
     std::string why;
