@@ -1,6 +1,7 @@
 #include "common/catalogue/catalogue.hpp"
 
 #include <doctest/doctest.h>
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <array>
@@ -10,6 +11,7 @@
 #include <thread>
 #include <vector>
 
+#include "common/catalogue/queries.hpp"
 #include "common/outcome/trouble.hpp"
 #include "tests/integration/catalogue/server.hpp"
 
@@ -176,6 +178,34 @@ TEST_CASE("many SKUs are asked for in few queries, each once") {
     CHECK(found.at(Sku("1201"))->empty());
     CHECK(catalogue.statistics().queries == 3);
     CHECK(catalogue.statistics().misses == 1201);
+}
+
+TEST_CASE("what is asked for is read by its index, however little the server thinks there is") {
+    Database database;
+    auto& admin = database.admin();
+    // As after a bulk load: what the server knows of the tables is from before it.
+    for (const char* table : {"seller", "offer", "warehouse"})
+        admin.execute(fmt::format("alter table {} stats_auto_recalc = 0", table));
+    admin.execute(
+        "insert into seller (seller_id) select seq from seq_1_to_20;"
+        "insert into offer (seller_id, sku, price_minor, currency) select seq, seq, 1, 'BRL' from "
+        "seq_1_to_20");
+    admin.select("analyze table seller, offer, warehouse");
+    admin.execute(
+        "insert into offer (seller_id, sku, price_minor, currency) select seq % 20 + 1, seq, 1, "
+        "'BRL' from seq_21_to_5000;"
+        "insert into warehouse (seller_id, warehouse) select seq, 'main' from seq_1_to_5000");
+    std::string ids;
+    for (int i = 0; i < 200; ++i) ids += fmt::format("{}'{}'", i == 0 ? "" : ",", 7 * i + 1);
+    const auto plan_of = [&](const char* sql) {
+        const auto plan = admin.select("explain " + fmt::format(fmt::runtime(sql), ids));
+        REQUIRE_FALSE(plan.empty());
+        constexpr std::size_t table = 2, access = 3, index = 5;  // columns of EXPLAIN
+        const auto& first = plan.front();
+        return fmt::format("{} {} {}", *first[table], *first[access], first[index].value_or("no index"));
+    };
+    CHECK(plan_of(queries::offers) == "o range offer_by_sku");
+    CHECK(plan_of(queries::warehouses) == "warehouse range PRIMARY");
 }
 
 TEST_CASE("the cache is bounded") {
