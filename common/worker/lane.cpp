@@ -212,6 +212,9 @@ bool Lane::State::take(Batch& batch, Suspects& suspects) {
         });
         if (stopping || (draining && waiting.empty() && in_flight == 0)) return false;
         if (in_flight >= in_flight_max()) return true;
+        if (waiting.size() > 1)
+            changed.wait_for(lock, settings.gather,
+                             [&] { return stopping || draining || waiting.size() >= settings.members_max; });
     }
     while (batch.members.size() + suspects.size() < settings.members_max) {
         auto one = next(batch.empty() && suspects.empty(), !suspects.empty());
@@ -446,8 +449,9 @@ void Lane::deliver(amqp::Delivery&& delivery) {
     const std::lock_guard lock(state_->mutex);
     state_->waiting.push_back({std::move(hand), std::nullopt});
     // Who waits for room is woken by that: a wake-up for each delivery would cost more than its delivery.
-    const bool awaited = state_->waiting.size() == 1 && state_->in_flight < state_->in_flight_max();
-    if (awaited) state_->changed.notify_all();
+    const auto waiting = state_->waiting.size();
+    const bool awaited = waiting == 1 || waiting == state_->settings.members_max;
+    if (awaited && state_->in_flight < state_->in_flight_max()) state_->changed.notify_all();
 }
 
 void Lane::forget(std::size_t subscription) {

@@ -30,6 +30,9 @@ struct LaneSettings {
     std::size_t members_max = 200;  ///< events in one transaction
     LaneKind kind = LaneKind::transform;
     std::chrono::milliseconds tick{10'000};  ///< how often Handler::tick is called
+    /// How long a batch that would not be full waits for more, where more than one wait: what comes in a
+    /// stream is done in batches, what comes alone at once.
+    std::chrono::milliseconds gather{0};
     bool answers = false;     ///< whoever sent what is parked is told, where he asked for an answer
     bool ladder_ends = true;  ///< false: the last rung repeats for ever, nothing is parked for its attempts
 };

@@ -22,7 +22,7 @@ max-connections = 200
 character-set-server = utf8mb4
 collation-server = utf8mb4_bin
 default-time-zone = +00:00
-innodb-buffer-pool-size = 128M
+innodb-buffer-pool-size = 512M
 innodb-flush-log-at-trx-commit = 1
 """
 

@@ -17,6 +17,7 @@ namespace cartwright::reserver {
 struct Config {
     worker::LaneConfig carts{3'000, 1'000};
     worker::LaneConfig movements{600, 200};
+    std::chrono::milliseconds movements_gather{40};
     std::size_t lines_max = 500;
     std::int64_t quantity_max = 100'000;
     std::chrono::milliseconds clock_ahead_max{300'000};
@@ -31,6 +32,9 @@ struct Config {
     void describe(config::Binder& binder) {
         binder.section("carts", carts, "The lane of carts.");
         binder.section("movements", movements, "The lane of stock movements and cancellations.");
+        binder.field(
+            "movements_gather_ms", movements_gather, {0, 10'000},
+            "Where several movements wait, so long is waited for a full batch; one alone never waits.");
         binder.field("lines_max", lines_max, {1, 10'000}, "A cart with more lines is rejected.");
         binder.field("quantity_max", quantity_max, {1, 1'000'000},
                      "A line that asks for more units is rejected.");

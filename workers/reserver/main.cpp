@@ -25,8 +25,9 @@ int main(int argc, char** argv) {
             return settings;
         };
         program.lane(outside("carts", "reserver.carts", config.carts), [&] { return carts("carts"); });
-        program.lane(outside("movements", "reserver.movements", config.movements),
-                     [&] { return movements("movements"); });
+        auto movements_lane = outside("movements", "reserver.movements", config.movements);
+        movements_lane.gather = config.movements_gather;
+        program.lane(movements_lane, [&] { return movements("movements"); });
         program.lane({"fill", {"reserver.fill"}, 32, 32}, [&] {
             return std::make_unique<reserver::FillHandler>(program.postgres_session("fill"), catalogue,
                                                            config);
