@@ -212,7 +212,7 @@ bool Lane::State::take(Batch& batch, Suspects& suspects) {
         });
         if (stopping || (draining && waiting.empty() && in_flight == 0)) return false;
         if (in_flight >= in_flight_max()) return true;
-        if (waiting.size() > 1)
+        if (waiting.size() > 1 && settings.gather.count() > 0)
             changed.wait_for(lock, settings.gather,
                              [&] { return stopping || draining || waiting.size() >= settings.members_max; });
     }

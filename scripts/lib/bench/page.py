@@ -16,7 +16,7 @@ _PAGE = """\
 # How fast it is, and what it takes
 
 Written by `{command} --page deploy/speed.md`
-in {took} minutes: run it again rather than edit this.
+in {took} minutes{again}: run it again rather than edit this.
 
 ## Measured
 
@@ -61,7 +61,7 @@ def text(result: dict) -> str:
     """Markdown, of a result that has its rates."""
     machine = result["machine"]
     return _PAGE.format(
-        command=_command(result["command"]), took=round(result["took_s"] / 60), busy=round(_BUSY * 100),
+        command=_command(result["command"]), again=_again(result.get("again", [])), took=round(result["took_s"] / 60), busy=round(_BUSY * 100),
         machine=f"{machine['cpus']} cores ({machine['model']}) and {machine['memory_gb']} GB",
         verified=_verified(result["violations"]),
         measured="\n".join(map(_line, rows(result))), rates=" | ".join(f"{rate:,}" for rate in RATES),
@@ -101,7 +101,14 @@ def _verified(violations: list[str]) -> str:
 
 def _command(line: str) -> str:
     """Without the names of this machine's files."""
-    return re.sub(r"--beside \S+", "--beside FOLDER", re.sub(r" --(json|page) \S+", "", line))
+    without_outputs = re.sub(r" --(json|page) \S+", "", line)
+    return re.sub(r"--onto \S+", "--onto FILE", re.sub(r"--beside \S+", "--beside FOLDER", without_outputs))
+
+
+def _again(lines: list[str]) -> str:
+    if not lines:
+        return ""
+    return ", with\n" + ", ".join(f"`{_command(line)}`" for line in lines) + " since"
 
 
 def _thousands(number: float) -> int:

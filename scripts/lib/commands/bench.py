@@ -32,8 +32,9 @@ examples:
   scripts/bench --beside ../peer       with a comparator, in turn (its run.sh measures it on servers of its own)
   scripts/bench --json result.json     the same figures for programs
   scripts/bench --page deploy/speed.md the page about them, with what more carts take
+  scripts/bench shapes --onto result.json --json result.json   one part anew, the others as they were
 
-All parts together take about 80 minutes and 40 GB under /var/tmp, 12 GB of which stay in .run/bench.
+All parts together take about 55 minutes and 40 GB under /var/tmp, 12 GB of which stay in .run/bench.
 
 Everything runs on this machine: servers (quorum queues, confirms, fsync), fleet, load and the sellers' consumer. Rates
 are taken from the first to the last message to a seller, with the carts waiting in the queue when the fleet starts;
@@ -53,7 +54,7 @@ def main() -> int:
         servers = stack.enter_context(Servers(folder / "run"))
         plan = Plan(options.preset, options.carts, options.reps, options.seconds, options.quick,
                     run_directory.default_path() / "bench", peer)
-        session = Session(Rig(servers, options.preset), plan)
+        session = Session(Rig(servers, options.preset), plan, _figures(options.earlier))
         result = _measure(session, options)
     report.print_table(result)
     if options.page and "rates" in result:
@@ -65,16 +66,35 @@ def main() -> int:
 
 def _measure(session: Session, options: argparse.Namespace) -> dict:
     """A part that can't be measured leaves the others their turn, and what was measured is kept whatever comes."""
-    began, result = time.monotonic(), {}
+    began, result, earlier = time.monotonic(), {}, options.earlier
+    command = shlex.join(["scripts/bench", *sys.argv[1:]])
     _attempt(session, "the warm-up", session.warm_up)
     for name in options.parts:
         _attempt(session, name, lambda work=PARTS[name].work: work(session))
-        result = {"machine": _machine(), "command": shlex.join(["scripts/bench", *sys.argv[1:]]),
-                  "took_s": round(time.monotonic() - began), **session.result, "violations": session.rig.violations}
+        result = {"machine": _machine(), "command": earlier.get("command", command),
+                  "again": [*earlier["again"], command] if earlier else [],
+                  "took_s": earlier.get("took_s", 0) + round(time.monotonic() - began), **session.result,
+                  "violations": earlier.get("violations", []) + session.rig.violations}
         if options.json:
             goals = [row._asdict() for row in report.rows(result)]
             options.json.write_text(json.dumps({**result, "table": goals}, indent=2) + "\n")
     return result
+
+
+def _figures(result: dict) -> dict:
+    """What the parts measured."""
+    about = {"machine", "command", "again", "took_s", "violations", "table"}
+    return {name: figures for name, figures in result.items() if name not in about}
+
+
+def _earlier(file: Path | None) -> dict:
+    """What an earlier run wrote with --json."""
+    if file is None:
+        return {}
+    try:
+        return {"again": [], **json.loads(file.read_text())}
+    except (OSError, ValueError) as error:
+        raise Trouble(f"{file} can't be read: {error}", "name a file that --json wrote") from None
 
 
 def _attempt(session: Session, what: str, work: Callable[[], None]) -> None:
@@ -112,16 +132,19 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--seconds", type=_positive, help="length of a latency run (default: 20, quick 8)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures as JSON")
     parser.add_argument("--page", type=Path, metavar="FILE", help="write the page about them, as Markdown")
+    parser.add_argument("--onto", type=Path, metavar="FILE",
+                        help="take the figures of other parts from what --json wrote earlier")
     parser.add_argument("--preset", choices=PRESETS, default="release")
     options = parser.parse_args()
     if unknown := set(options.parts) - PARTS.keys():
         raise Trouble(f"there is no part {', '.join(sorted(unknown))}", f"parts: {', '.join(PARTS)}")
+    options.earlier = _earlier(options.onto)
     for file in filter(None, (options.json, options.page)):
         _writable(file)
     options.parts = options.parts or [part.name for part in PARTS.values() if part.quick or not options.quick]
     options.reps = options.reps or (2 if options.quick else 3)
     options.seconds = options.seconds or (8 if options.quick else 20)
-    if options.page and "rates" not in options.parts:
+    if options.page and "rates" not in options.parts and "rates" not in options.earlier:
         raise Trouble("--page needs the part rates", f"scripts/bench {' '.join(['rates', *options.parts])} --page …")
     return options
 

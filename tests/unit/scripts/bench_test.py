@@ -90,6 +90,8 @@ class Pages(unittest.TestCase):
         self.assertIn("| cores of postgres | 0.01 | 0.10 | 1.0 | 10 |", text)
         self.assertIn("One queue takes 26,000 carts/s", text)
         self.assertNotIn("some/where", text)
+        text = page.text({**self.RESULT, "again": ["scripts/bench shapes --onto a.json --json a.json --page x.md"]})
+        self.assertIn("in 80 minutes, with\n`scripts/bench shapes --onto FILE` since: run it again", text)
 
     def test_says_what_was_not_verified(self):
         text = page.text({**self.RESULT, "violations": ["P2: x"]})
