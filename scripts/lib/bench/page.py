@@ -61,7 +61,8 @@ def text(result: dict) -> str:
     """Markdown, of a result that has its rates."""
     machine = result["machine"]
     return _PAGE.format(
-        command=_command(result["command"]), again=_again(result.get("again", [])), took=round(result["took_s"] / 60), busy=round(_BUSY * 100),
+        command=_command(result["command"]), again=_again(result.get("again", [])),
+        took=round(result["took_s"] / 60), busy=round(_BUSY * 100),
         machine=f"{machine['cpus']} cores ({machine['model']}) and {machine['memory_gb']} GB",
         verified=_verified(result["violations"]),
         measured="\n".join(map(_line, rows(result))), rates=" | ".join(f"{rate:,}" for rate in RATES),
