@@ -35,10 +35,10 @@ comparator. `scripts/bench --quick` takes three minutes, `scripts/bench --help` 
 ## What carts take
 
 Few carts a second come one by one, many in batches, which cost a fraction: the cost of a cart is taken from the run at
-that rate or the next below (latency at 200 and 1,000 carts/s, and the highest). It does not grow with catalogue,
-history or backlog (above), so cores are carts/s times the milliseconds of a cart. No more than {busy} % of a core or
-of a queue is planned with. A worker has one busy thread: a core is the most that it can use. Two of each is the least
-for the day on which one dies.
+that rate or the next below (latency at 200 and 1,000 carts/s, and the highest). Cores are carts/s times the
+milliseconds of a cart; what a larger catalogue, a longer history or a backlog adds is above. No more than {busy} % of a
+core or of a queue is planned with. A worker has one busy thread: a core is the most that it can use. Two of each is the
+least for the day on which one dies.
 
 | carts/s | {rates} |
 |---|{right}
@@ -109,7 +109,7 @@ def _command(line: str) -> str:
 def _again(lines: list[str]) -> str:
     if not lines:
         return ""
-    return ", with\n" + ", ".join(f"`{_command(line)}`" for line in lines) + " since"
+    return ", with\n" + ",\n".join(f"`{_command(line)}`" for line in lines) + " since"
 
 
 def _thousands(number: float) -> int:
