@@ -31,6 +31,7 @@ class BrokerFaults(Faults):
         self._environment = environment
         self._workers = workers
         self._server = environment.servers.rabbitmq
+        self._made_at = 0.0  # when the last queue was made again
 
     def restore(self) -> None:
         """Alarms off, and every queue, binding and limit as it should be."""
@@ -130,6 +131,7 @@ class BrokerFaults(Faults):
             else:
                 self.log(f"{queue} unbound; it did not get empty")
         self._environment.cartwright("topology", "--config", str(self._config), "apply")
+        self._made_at = time.time()
         self.log(f"{queue} made again")
 
     def _emptied(self, channel, queue: str, workers: list[Worker]) -> bool:
@@ -147,12 +149,15 @@ class BrokerFaults(Faults):
         return False
 
     def _wait_until_written_down(self) -> None:
-        """A queue that is younger than the broker's newest look at its logs never comes back from a kill -9."""
+        """A queue that is younger than the broker's newest look at its logs never comes back from a kill -9. What was
+        written before it was made again has the name too."""
         deadline = time.monotonic() + 5
         names = [f"%2F_{queue}".encode() for queue in (*_BINDINGS, *_SELLERS, "parking")]
         while time.monotonic() < deadline:
-            known = b"".join(path.read_bytes() for path in self._server.folder.rglob("names.dets"))
-            if all(name in known for name in names):
+            files = list(self._server.folder.rglob("names.dets"))
+            known = b"".join(path.read_bytes() for path in files)
+            since = all(path.stat().st_mtime > self._made_at for path in files)
+            if since and all(name in known for name in names):
                 return
             time.sleep(0.1)
 
