@@ -18,12 +18,10 @@ double percentile(std::span<const double> sorted, double share) {
 double usual_after_s(std::span<const Timed> timed, double usual_ms) {
     std::map<std::int64_t, std::vector<double>> by_second;
     for (const auto& one : timed) by_second[static_cast<std::int64_t>(one.due_s)].push_back(one.took_ms);
-    double after = by_second.empty() ? 0 : static_cast<double>(by_second.rbegin()->first) + 1;
-    std::vector<double> since;
-    for (auto second = by_second.rbegin(); second != by_second.rend(); ++second) {
-        since.insert(since.end(), second->second.begin(), second->second.end());
-        std::sort(since.begin(), since.end());
-        if (percentile(since, 0.99) <= usual_ms) after = static_cast<double>(second->first);
+    double after = 0;
+    for (auto& [second, times] : by_second) {
+        std::sort(times.begin(), times.end());
+        if (percentile(times, 0.99) > usual_ms) after = static_cast<double>(second) + 1;
     }
     return after;
 }

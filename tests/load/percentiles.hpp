@@ -15,7 +15,7 @@ struct Timed {
 /// The smallest value that is not exceeded by this share of the values, which are sorted; 0 of none.
 double percentile(std::span<const double> sorted, double share);
 
-/// The first second since which the 99th percentile of all carts to the end is at most `usual_ms`.
+/// The second after which the 99th percentile of every second's carts was at most `usual_ms`.
 double usual_after_s(std::span<const Timed> timed, double usual_ms);
 
 }  // namespace cartwright::load
