@@ -93,7 +93,7 @@ def _earlier(file: Path | None) -> dict:
         return {}
     try:
         return {"again": [], **json.loads(file.read_text())}
-    except (OSError, ValueError) as error:
+    except (OSError, TypeError, ValueError) as error:
         raise Trouble(f"{file} can't be read: {error}", "name a file that --json wrote") from None
 
 
