@@ -46,9 +46,20 @@ struct Builder {
 
     void input(const std::string& queue, const std::string& exchange,
                const std::vector<std::string>& routing_keys) {
+        bound(queue, exchange, routing_keys, settings.input_bytes_max);
+    }
+
+    /// From one worker to the next.
+    void hop(const std::string& queue, const std::string& exchange,
+             const std::vector<std::string>& routing_keys) {
+        bound(queue, exchange, routing_keys, settings.hop_bytes_max);
+    }
+
+    void bound(const std::string& queue, const std::string& exchange,
+               const std::vector<std::string>& routing_keys, std::size_t bytes_max) {
         topology.queues.push_back({queue});
         for (const auto& key : routing_keys) topology.bindings.push_back({exchange, queue, key});
-        topology.policies.push_back({queue, limits(settings.input_messages_max, settings.input_bytes_max)});
+        topology.policies.push_back({queue, limits(settings.input_messages_max, bytes_max)});
     }
 
     /// Full means that the publisher is told. Whoever reaches the delivery limit goes to parking, which is
@@ -156,8 +167,8 @@ Topology describe_topology(const TopologySettings& settings) {
     builder.input("reserver.carts", "carts", {"#"});
     builder.input("reserver.movements", "movements", {"#"});
     builder.input("reserver.fill", "stock", {"stock.fill"});
-    builder.input("splitter.orders", "orders", {"order.ready", "order.cancelled"});
-    builder.input("router.seller-messages", "seller-messages", {"#"});
+    builder.hop("splitter.orders", "orders", {"order.ready", "order.cancelled"});
+    builder.hop("router.seller-messages", "seller-messages", {"#"});
     for (const auto& worker : workers_with_ladder()) builder.ladder(worker);
     builder.sellers();
     builder.parking();

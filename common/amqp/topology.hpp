@@ -20,6 +20,8 @@ struct TopologySettings {
                                                  std::chrono::minutes{10}};
     std::size_t input_messages_max = 2'000'000;
     std::size_t input_bytes_max = 4'294'967'296;
+    /// Little, so that what the fleet can't keep up with waits where it came in, not between its workers.
+    std::size_t hop_bytes_max = 33'554'432;
     std::size_t rung_messages_max = 20'000;
     std::size_t parking_bytes_max = 1'073'741'824;
     std::size_t delivery_limit = 100;

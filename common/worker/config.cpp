@@ -56,6 +56,8 @@ void TopologyConfig::describe(config::Binder& binder) {
                  "Messages that an input queue holds; more are refused to their publisher.");
     binder.field("input_bytes_max", settings.input_bytes_max, {1'048'576, 1'099'511'627'776},
                  "Likewise in bytes.");
+    binder.field("hop_bytes_max", settings.hop_bytes_max, {65'536, 1'099'511'627'776},
+                 "Likewise from one worker to the next; where it is full, carts wait where they came in.");
     binder.field("rung_messages_max", settings.rung_messages_max, {1, 10'000'000},
                  "Messages that one rung of a ladder holds.");
     binder.field("parking_bytes_max", settings.parking_bytes_max, {1'048'576, 1'099'511'627'776},

@@ -3,7 +3,12 @@
 import unittest
 
 from environment import wait_for
+from gate import Gate
 from market import MarketTest
+
+
+def said(worker) -> list[str]:
+    return [line["event"] for line in worker.log_lines()]
 
 
 class DrainTest(MarketTest):
@@ -43,6 +48,20 @@ class DrainTest(MarketTest):
         for worker in self.fleet.running():
             worker.stop()
             self.assertEqual(0, worker.exit_status, worker.label)
+
+    def test_who_could_not_publish_yet_says_goodbye(self):
+        """It asks the broker for its topology over a first connection; those to publish and to consume follow."""
+        self.fleet.stop()
+        with Gate(self.environment.servers.urls["AMQP_URL"]) as gate:
+            self.addCleanup(self.fleet.environment.clear)
+            self.fleet.environment["AMQP_URL"] = gate.url
+            gate.admit(1)
+            reserver = self.fleet.add("reserver")
+            reserver.launch()
+            wait_for(lambda: "publisher_not_connected" in said(reserver), what="the publisher to be refused")
+            reserver.stop(timeout_s=3)
+            self.assertEqual(0, reserver.exit_status)
+            self.assertIn("drained", said(reserver))
 
     def test_the_deadline_holds_for_who_waits_for_a_lock(self):
         """What the lane had in hand is left to the broker, which gives it to the next."""

@@ -3,6 +3,7 @@
 import unittest
 
 from environment import wait_for
+from gate import Gate
 from market import MarketTest
 
 GATHER_MS = 10_000  # the most that may be configured: whoever waits for all of it is seen
@@ -15,6 +16,10 @@ class GatheringTest(MarketTest):
         super().setUp()
         config = self.environment.servers.run.path / "gathering.yaml"
         config.write_text(f"reserver: {{movements: {{events_max: 3}}, movements_gather_ms: {GATHER_MS}}}\n")
+        self.gate = Gate(self.environment.servers.urls["AMQP_URL"])
+        self.addCleanup(self.gate.close)
+        self.addCleanup(self.fleet.environment.clear)
+        self.fleet.environment["AMQP_URL"] = self.gate.url
         self.reserver, = self.fleet.start("reserver", config=config)
         self.market.offer("s1", "A")
         self.first = self.receive()
@@ -45,6 +50,15 @@ class GatheringTest(MarketTest):
         self.assertEqual({"applied"}, {self.outcome(one) for one in waiting})
         self.assertEqual((5, 3), tuple(self.gauge(f"cartwright_batch_events_{what}", lane="movements")
                                        for what in ("sum", "count")))
+
+    def test_what_waited_when_the_connection_was_cut_comes_again_and_acts_once(self):
+        """It is not handled from memory: its acknowledgement would be of a channel that is gone."""
+        waiting = self.let_two_wait()
+        wait_for(lambda: self.gauge("cartwright_unacknowledged") == 2, what="both to wait for a third")
+        self.gate.cut()
+        waiting.append(self.receive())
+        self.assertEqual({"applied"}, {self.outcome(one) for one in waiting})
+        self.assertEqual((5, 0, 0), self.position("s1", "A"))
 
     def test_a_drain_does_not_wait_for_more(self):
         waiting = self.let_two_wait()

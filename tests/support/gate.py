@@ -45,6 +45,7 @@ class Gate:
         self.links: list[Link] = []
         self._rules = {direction: _Rule() for direction in BOTH}
         self._accepting = self._closing = False
+        self._admitted: int | None = None  # so many more connections; None: any number
         self._calls: queue.SimpleQueue = queue.SimpleQueue()
         self._bell, self._bell_heard = socket.socketpair()
         for end in (self._bell, self._bell_heard):
@@ -82,6 +83,12 @@ class Gate:
         """New connections are refused; those that are open go on."""
         self.call(lambda: self._accept(False))
 
+    def admit(self, connections: int) -> None:
+        """After so many more, new connections are refused."""
+        def act() -> None:
+            self._admitted = connections
+        self.call(act)
+
     def stall(self, *directions: str) -> None:
         """Connections stay open, and are opened, but no byte moves and no end is passed on."""
         self._rule(directions, stalled=True)
@@ -116,6 +123,7 @@ class Gate:
         def act() -> None:
             for rule in self._rules.values():
                 rule.become()
+            self._admitted = None
             self._accept(True)
             for link in list(self.links):
                 if any(pipe.lost for pipe in link.pipes.values()):
@@ -203,6 +211,10 @@ class Gate:
             client, _ = self._listener.accept()
         except OSError:
             return
+        if self._admitted is not None:
+            self._admitted -= 1
+            if self._admitted == 0:
+                self._accept(False)
         try:
             server = socket.create_connection(self._server, 5)
         except OSError:

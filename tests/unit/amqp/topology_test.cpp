@@ -109,6 +109,19 @@ TEST_CASE("a worker's rungs return to its own retry queue, which holds all that 
     }
 }
 
+TEST_CASE("what waits between two workers has a bound of its own") {
+    TopologySettings settings;
+    settings.input_bytes_max = 2'000'000;
+    settings.hop_bytes_max = 1'000'000;
+    for (const auto& [queue, limits] : limits_by_queue(describe_topology(settings))) {
+        CAPTURE(queue);
+        const bool hop = queue == "splitter.orders" || queue == "router.seller-messages";
+        const bool input = queue.starts_with("reserver.") && !queue.starts_with("reserver.retry");
+        if (hop) CHECK(number(limits, "max-length-bytes") == 1'000'000);
+        if (input) CHECK(number(limits, "max-length-bytes") == 2'000'000);
+    }
+}
+
 TEST_CASE("the version changes with every setting, and with nothing else") {
     const std::vector<std::function<void(TopologySettings&)>> changes{
         [](auto& settings) { settings.sellers_queues = 9; },
@@ -116,6 +129,7 @@ TEST_CASE("the version changes with every setting, and with nothing else") {
         [](auto& settings) { settings.rungs.back() += seconds(1); },
         [](auto& settings) { ++settings.input_messages_max; },
         [](auto& settings) { ++settings.input_bytes_max; },
+        [](auto& settings) { ++settings.hop_bytes_max; },
         [](auto& settings) { ++settings.rung_messages_max; },
         [](auto& settings) { ++settings.parking_bytes_max; },
         [](auto& settings) { ++settings.delivery_limit; },
