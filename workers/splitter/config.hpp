@@ -7,7 +7,7 @@
 namespace cartwright::splitter {
 
 struct Config {
-    worker::LaneConfig orders{8, 1'000};
+    worker::LaneConfig orders{8, 500};
     worker::PackLimits packing;  ///< what the router takes; not a setting of its own
 
     void describe(config::Binder& binder) {
