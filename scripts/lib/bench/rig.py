@@ -101,8 +101,8 @@ class Rig:
                 self._fleet = None
 
     def _drain(self, fleet: Fleet) -> None:
-        """In the order of the flow: what one worker had in hand the next one takes. Where a queue between them was full,
-        the sellers may have got everything out of the database before a message is there that was sent again."""
+        """In the order of the flow: what one worker had in hand the next one takes. Where a queue between them was
+        full, sellers may have got everything out of the database before a message comes that was sent again."""
         for name, queue in zip(WORKERS, ("reserver.carts", "splitter.orders", "router.seller-messages")):
             if replicas := fleet.named(name):
                 self.until_empty((queue,))
