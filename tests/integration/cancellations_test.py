@@ -128,15 +128,8 @@ class FullLadderTest(MarketTest):
 
     def setUp(self):
         super().setUp()
-        config = self.environment.servers.run.path / "short-ladder.yaml"
         text = re.sub("ladder_ms: .*", f"ladder_ms: [200, 400]\n  rung_messages_max: {self.ROOM}", CONFIG.read_text())
-        text = re.sub("ladder_attempts_max: .*", "ladder_attempts_max: 1000", text)
-        config.write_text(text)
-        self.environment.cartwright("topology", "--config", str(config), "apply")
-        self.addCleanup(self.environment.cartwright, "topology", "apply", "--prune")
-        self.addCleanup(setattr, self.fleet, "config", self.fleet.config)
-        self.addCleanup(self.fleet.stop)
-        self.fleet.config = config
+        self.configure(re.sub("ladder_attempts_max: .*", "ladder_attempts_max: 1000", text))
 
     def test_what_finds_no_room_waits_before_it_and_loses_nothing(self):
         self.fleet.start("reserver")

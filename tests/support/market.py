@@ -201,6 +201,16 @@ class MarketTest(EnvironmentTest):
 
     # Short ways to say what many tests say
 
+    def configure(self, text: str) -> None:
+        """The topology and the workers to come follow this configuration until the test ends."""
+        config = self.environment.servers.run.path / "test.yaml"
+        config.write_text(text)
+        self.environment.cartwright("topology", "--config", str(config), "apply")
+        self.addCleanup(self.environment.cartwright, "topology", "apply", "--prune")
+        self.addCleanup(setattr, self.fleet, "config", self.fleet.config)
+        self.addCleanup(self.fleet.stop)
+        self.fleet.config = config
+
     def sell(self, seller_id: str, sku: str, units: int = 0, warehouse: str = "main", price_minor: int = 100) -> None:
         """An offer, and units of it where there are any; returns when they are booked."""
         self.market.offer(seller_id, sku, price_minor)
