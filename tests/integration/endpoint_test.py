@@ -232,8 +232,8 @@ class ChangingTest(EndpointTest):
         for round_ in range(12):
             self.trade(60, f"o{round_}-")
             if round_ % 4 == 3:
-                self.write_rules("20-broken.yaml", "deliveries: [{name: x, to: nowhere}]\n&")
                 refused = self.refused()
+                self.write_rules("20-broken.yaml", "deliveries: [{name: x, to: nowhere}]\n&")
                 wait_for(lambda: self.refused() > refused, what="the broken rules to be refused")
             elif round_ % 4 == 0:
                 (self.folder / "rules/20-broken.yaml").unlink(missing_ok=True)
