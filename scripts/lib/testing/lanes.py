@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import math
 import multiprocessing
 import multiprocessing.connection
 import os
 import signal
 import sys
 import tempfile
+import time
 import traceback
 from typing import Callable, ContextManager, Iterator, NamedTuple
 
@@ -31,9 +33,11 @@ class Done(NamedTuple):
     last: bool = False  # the lane has ended
 
 
-def run(jobs: list[str], lanes: int, lane: Callable[[int], ContextManager[Work]]) -> Iterator[tuple[str, Tally]]:
+def run(jobs: list[str], lanes: int, lane: Callable[[int], ContextManager[Work]],
+        until: float = math.inf) -> Iterator[tuple[str, Tally]]:
     """The jobs as they are done, in any order, each with what came of it. `lane(number)` is entered once in each
-    process. What ends a lane is a failure of no job; the others do what is left, and what nobody did is failed."""
+    process. What ends a lane is a failure of no job; the others do what is left, and what nobody did is failed.
+    After `until`, of the monotonic clock, no job is begun, and those that were not are in no result."""
     fork = multiprocessing.get_context("fork")
     waiting = fork.SimpleQueue()
     for job in [*jobs, *[""] * lanes]:
@@ -42,7 +46,7 @@ def run(jobs: list[str], lanes: int, lane: Callable[[int], ContextManager[Work]]
     try:
         for number in range(1, lanes + 1):
             ours, theirs = fork.Pipe(duplex=False)
-            process = fork.Process(target=_lane, args=(number, lane, waiting, theirs))
+            process = fork.Process(target=_lane, args=(number, lane, waiting, theirs, until))
             process.start()
             theirs.close()
             pipes.append(ours)
@@ -55,7 +59,7 @@ def run(jobs: list[str], lanes: int, lane: Callable[[int], ContextManager[Work]]
             if done.job or done.tally.failed:
                 yield done.job, done.tally
         all_ended = True
-        for job in sorted(left):
+        for job in sorted(left) if time.monotonic() < until else ():
             yield job, _failed(job, "was not run: see what ended the lanes")
     finally:
         for process in processes:
@@ -78,14 +82,15 @@ def _results(pipes: list) -> Iterator[Done]:
                 open_pipes.remove(pipe)
 
 
-def _lane(number: int, lane: Callable[[int], ContextManager[Work]], waiting, pipe) -> None:
+def _lane(number: int, lane: Callable[[int], ContextManager[Work]], waiting, pipe,
+          until: float) -> None:
     _end_with_the_parent()
     with _Captured() as captured:
         trouble = Tally()
         try:
             with lane(number) as work:
                 pipe.send(Done("", captured.take(), Tally()))
-                while job := waiting.get():
+                while time.monotonic() < until and (job := waiting.get()):
                     tally = work(job)
                     pipe.send(Done(job, captured.take(), tally))
         except KeyboardInterrupt:
