@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import math
 import time
 from pathlib import Path
 
@@ -44,7 +43,7 @@ def main() -> int:
     ensure_installed()
     try:
         if options.parts:
-            parts.run(_plan(options, began), options.parts, tally)
+            parts.run(_plan(options), options.parts, tally)
         else:
             _tiers(options, tally)
     except Trouble as trouble:
@@ -93,12 +92,11 @@ def _parts_help() -> str:
                      for part in parts.PARTS.values())
 
 
-def _plan(options: argparse.Namespace, began: float) -> parts.Plan:
+def _plan(options: argparse.Namespace) -> parts.Plan:
     usual_s = parts.FUZZ_NIGHTLY_S if options.nightly else parts.FUZZ_S
-    within_s = parts.ALL_WITHIN_S if options.all and not options.nightly else math.inf
     return parts.Plan(nightly=options.nightly, patterns=options.patterns,
                       data=options.data or fuzzing.default_data(),
-                      fuzz_s=options.fuzz_seconds or usual_s, no_build=options.no_build, ends_at=began + within_s)
+                      fuzz_s=options.fuzz_seconds or usual_s, no_build=options.no_build)
 
 
 def _tiers(options: argparse.Namespace, tally: Tally) -> None:

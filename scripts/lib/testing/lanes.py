@@ -7,14 +7,12 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import math
 import multiprocessing
 import multiprocessing.connection
 import os
 import signal
 import sys
 import tempfile
-import time
 import traceback
 from typing import Callable, ContextManager, Iterator, NamedTuple
 
@@ -33,11 +31,9 @@ class Done(NamedTuple):
     last: bool = False  # the lane has ended
 
 
-def run(jobs: list[str], lanes: int, lane: Callable[[int], ContextManager[Work]],
-        until: float = math.inf) -> Iterator[tuple[str, Tally]]:
+def run(jobs: list[str], lanes: int, lane: Callable[[int], ContextManager[Work]]) -> Iterator[tuple[str, Tally]]:
     """The jobs as they are done, in any order, each with what came of it. `lane(number)` is entered once in each
-    process. What ends a lane is a failure of no job; the others do what is left, and what nobody did is failed.
-    After `until`, of the monotonic clock, no job is begun, and those that were not are in no result."""
+    process. What ends a lane is a failure of no job; the others do what is left, and what nobody did is failed."""
     fork = multiprocessing.get_context("fork")
     waiting = fork.SimpleQueue()
     for job in [*jobs, *[""] * lanes]:
@@ -46,7 +42,7 @@ def run(jobs: list[str], lanes: int, lane: Callable[[int], ContextManager[Work]]
     try:
         for number in range(1, lanes + 1):
             ours, theirs = fork.Pipe(duplex=False)
-            process = fork.Process(target=_lane, args=(number, lane, waiting, theirs, until))
+            process = fork.Process(target=_lane, args=(number, lane, waiting, theirs))
             process.start()
             theirs.close()
             pipes.append(ours)
@@ -59,7 +55,7 @@ def run(jobs: list[str], lanes: int, lane: Callable[[int], ContextManager[Work]]
             if done.job or done.tally.failed:
                 yield done.job, done.tally
         all_ended = True
-        for job in sorted(left) if time.monotonic() < until else ():
+        for job in sorted(left):
             yield job, _failed(job, "was not run: see what ended the lanes")
     finally:
         for process in processes:
@@ -82,15 +78,14 @@ def _results(pipes: list) -> Iterator[Done]:
                 open_pipes.remove(pipe)
 
 
-def _lane(number: int, lane: Callable[[int], ContextManager[Work]], waiting, pipe,
-          until: float) -> None:
+def _lane(number: int, lane: Callable[[int], ContextManager[Work]], waiting, pipe) -> None:
     _end_with_the_parent()
     with _Captured() as captured:
         trouble = Tally()
         try:
             with lane(number) as work:
                 pipe.send(Done("", captured.take(), Tally()))
-                while time.monotonic() < until and (job := waiting.get()):
+                while job := waiting.get():
                     tally = work(job)
                     pipe.send(Done(job, captured.take(), tally))
         except KeyboardInterrupt:

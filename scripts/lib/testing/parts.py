@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import time
 from pathlib import Path
 from typing import Callable
@@ -15,7 +14,6 @@ from .tally import Tally
 
 FUZZ_S, FUZZ_NIGHTLY_S = 30, 600
 TIDY_WITHIN_S = 360
-ALL_WITHIN_S = 57 * 60  # on two slow cores sanitizers and clang-tidy leave something for another time
 PATIENCE = 3  # a test file may take so many times longer than in a plain run
 
 # What has threads. Libraries are not instrumented: tests/support/suppressions/threads.txt.
@@ -37,13 +35,6 @@ class Plan:
     data: Path | None = None
     fuzz_s: int = FUZZ_S
     no_build: bool = False
-    ends_at: float = math.inf  # of the monotonic clock
-    asan_is_whole: bool = True
-
-    def share(self, part: float) -> float:
-        """When so much of the time that is left is over."""
-        now = time.monotonic()
-        return now + part * max(0.0, self.ends_at - now)
 
     def built(self, preset: str, targets: tuple[str, ...] = ()) -> Path:
         if self.no_build:
@@ -69,23 +60,18 @@ def _ordinary(plan: Plan, tally: Tally) -> None:
 
 
 def _asan(plan: Plan, tally: Tally) -> None:
-    until = plan.share(0.6)
     plan.built("asan")
     sanitizers.ASAN.begin()
     coverage.begin()
-    run = plan.run("asan", left_out=_LONG_ALREADY, extra_environment=_depth(plan) | coverage.environment(),
-                   until=until)
+    run = plan.run("asan", left_out=_LONG_ALREADY, extra_environment=_depth(plan) | coverage.environment())
     tiers.unit(run, tally, python_too=False)
     tiers.integration(run, tally)
-    plan.asan_is_whole = tally.left == 0
 
 
 def _tsan(plan: Plan, tally: Tally) -> None:
-    until = plan.share(0.75)
     plan.built("tsan", _WORKERS + _THREADED_PROGRAMS)
     sanitizers.TSAN.begin()
-    run = plan.run("tsan", programs=_THREADED_PROGRAMS, files=_THREADED_FILES, extra_environment=_depth(plan),
-                   until=until)
+    run = plan.run("tsan", programs=_THREADED_PROGRAMS, files=_THREADED_FILES, extra_environment=_depth(plan))
     tiers.unit(run, tally, python_too=False)
     tiers.integration(run, tally)
 
@@ -102,12 +88,11 @@ def _fuzz(plan: Plan, tally: Tally) -> None:
 
 
 def _tidy(plan: Plan, tally: Tally) -> None:
-    within_s = max(1.0, min(TIDY_WITHIN_S, plan.ends_at - time.monotonic()))
-    clang_tidy.run(configure("asan"), None if plan.nightly else within_s, plan.patterns, tally)
+    clang_tidy.run(configure("asan"), None if plan.nightly else TIDY_WITHIN_S, plan.patterns, tally)
 
 
 def _coverage(plan: Plan, tally: Tally) -> None:
-    coverage.report(tiers.Run("asan").folder, tally, whole=plan.asan_is_whole and not plan.patterns)
+    coverage.report(tiers.Run("asan").folder, tally, whole=not plan.patterns)
 
 
 PARTS = {part.name: part for part in (

@@ -11,12 +11,11 @@ _DETAIL_LINES_MAX = 60
 
 @dataclasses.dataclass
 class Tally:
-    """Passed, failed, skipped, and what is known of each failure; and how many files there was no time for."""
+    """Passed, failed, skipped, and what is known of each failure."""
 
     passed: int = 0
     failed: int = 0
     skipped: int = 0
-    left: int = 0
     failures: list[tuple[str, str]] = dataclasses.field(default_factory=list)
 
     def fail(self, title: str, detail: str = "", count: int = 1) -> None:
@@ -27,14 +26,12 @@ class Tally:
         self.passed += other.passed
         self.failed += other.failed
         self.skipped += other.skipped
-        self.left += other.left
         self.failures += other.failures
 
     def line(self) -> str:
-        """`N passed, N failed`, and `, N skipped` and `, N files left for another time` if any were."""
+        """`N passed, N failed`, and `, N skipped` if any were."""
         skipped = f", {self.skipped} skipped" if self.skipped else ""
-        left = f", {self.left} files left for another time" if self.left else ""
-        return f"{self.passed} passed, {self.failed} failed{skipped}{left}"
+        return f"{self.passed} passed, {self.failed} failed{skipped}"
 
     def remark(self) -> str:
         """The same in colour, for the end of a step."""

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import math
 import os
-import time
 from pathlib import Path
 from typing import Iterator, Sequence
 
@@ -33,7 +31,6 @@ class Run:
     programs: Sequence[str] | None = None
     files: Sequence[str] | None = None
     left_out: Sequence[str] = ()  # Python files
-    until: float = math.inf  # of the monotonic clock: no program or file of the integration tier is begun later
 
     @property
     def folder(self) -> Path:
@@ -73,8 +70,7 @@ def unit(run: Run, tally: Tally, python_too: bool = True) -> None:
 
 
 def integration(run: Run, tally: Tally) -> None:
-    """Against servers of its own; in two lanes, each with its own, where there is enough to do. What there is no
-    time for is named and counted."""
+    """Against servers of its own; in two lanes, each with its own, where there is enough to do."""
     programs = [program for program in cpp.programs(run.folder, "integration", run.patterns)
                 if run.wants(program.name, run.programs)]
     files = [path for path in python.find(["tests/integration"], run.patterns)
@@ -89,20 +85,9 @@ def integration(run: Run, tally: Tally) -> None:
     def lane(number: int) -> contextlib.AbstractContextManager[lanes.Work]:
         return _lane(run, f"{run.preset}/lane-{number}")
 
-    left = _turned(jobs) if run.until < math.inf else jobs
-    for job, result in lanes.run(left, min(_LANES, cpp.cores()), lane, run.until):
-        left = [other for other in left if other != job]
+    for job, result in lanes.run(jobs, min(_LANES, cpp.cores()), lane):
         tally.add(result)
         run.reported(job or "integration tests", tally)
-    if left:
-        say(paint("yellow", f"  left for another time: {', '.join(Path(job).stem for job in left)}"))
-        tally.left += len(left)
-
-
-def _turned(jobs: list[str]) -> list[str]:
-    """Begins elsewhere every hour: what is left one time comes first at another."""
-    turn = int(time.time() / 3600) * 37 % len(jobs)
-    return jobs[turn:] + jobs[:turn]
 
 
 def _one_after_the_other(run: Run, jobs: list[str], tally: Tally) -> None:

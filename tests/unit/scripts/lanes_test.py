@@ -2,7 +2,6 @@
 
 import contextlib
 import io
-import math
 import os
 import subprocess
 import time
@@ -20,11 +19,10 @@ def one_passed(job: str) -> Tally:
 
 
 class Lanes(unittest.TestCase):
-    def run_jobs(self, jobs: list[str], lane, count: int = 2,
-                 until: float = math.inf) -> tuple[dict[str, Tally], str]:
+    def run_jobs(self, jobs: list[str], lane, count: int = 2) -> tuple[dict[str, Tally], str]:
         output = io.StringIO()
         with contextlib.redirect_stdout(output):
-            results = list(lanes.run(jobs, count, lane, until))
+            results = list(lanes.run(jobs, count, lane))
         self.assertEqual(len(results), len(dict(results)))
         return dict(results), output.getvalue()
 
@@ -78,16 +76,6 @@ class Lanes(unittest.TestCase):
             yield
         results, _ = self.run_jobs(["a", "b"], lane, 1)
         self.assertEqual([1, 1, 1], [tally.failed for tally in results.values()])
-
-    def test_what_was_not_begun_in_time_is_no_result(self):
-        until = time.monotonic() + 0.2
-
-        def outlast(_job):
-            while time.monotonic() < until:
-                time.sleep(0.01)
-            return Tally(passed=1)
-        results, _ = self.run_jobs(["a", "b", "c"], lambda _: contextlib.nullcontext(outlast), 1, until)
-        self.assertEqual({"a": 1}, {job: tally.passed for job, tally in results.items()})
 
     def test_a_lane_that_is_killed_is_a_failure_and_ends_nothing_else(self):
         def die_of_b(job):

@@ -2,10 +2,8 @@
 
 import contextlib
 import io
-import math
 import re
 import tempfile
-import time
 import unittest
 from pathlib import Path
 from unittest import mock
@@ -40,18 +38,6 @@ class Parts(unittest.TestCase):
             parts.run(parts.Plan(), [made_up["a"], made_up["b"]], tally)
         self.assertEqual("2 passed, 1 failed", tally.line())
         self.assertRegex(output.getvalue(), r"c +not run")
-
-
-    def test_parts_share_the_time_that_is_left(self):
-        self.assertEqual(math.inf, parts.Plan().share(0.5))
-        now = time.monotonic()
-        self.assertAlmostEqual(now + 50, parts.Plan(ends_at=now + 100).share(0.5), delta=5)
-        self.assertAlmostEqual(now, parts.Plan(ends_at=now - 100).share(0.5), delta=5)
-
-    def test_what_there_was_no_time_for_is_said(self):
-        tally = Tally(passed=2)
-        tally.add(Tally(left=3))
-        self.assertEqual("2 passed, 0 failed, 3 files left for another time", tally.line())
 
 
 class Reports(unittest.TestCase):
