@@ -177,6 +177,7 @@ class AnswersTest(BadInputTest):
         self.reserver.stop()
         connection = self.environment.amqp()
         channel = connection.channel()
+        channel.confirm_delivery()  # a channel that closes may take with it what the broker did not confirm
         channel.basic_consume("amq.rabbitmq.reply-to", lambda *_: None, auto_ack=True)
         for number in range(20):
             properties = pika.BasicProperties(reply_to="amq.rabbitmq.reply-to", correlation_id="mine",
