@@ -16,7 +16,11 @@ from .sanitizers import Sanitizer
 from .tally import Tally
 
 _FILE_WITHIN_S = python.FILE_WITHIN_S
-_LANES = 2
+_LANES_A_CORE, _LANES_MAX = 1.5, 3  # tests wait most of the time; each lane has servers of its own
+# Begun first, so that no lane is left alone with one of them at the end.
+_LONG = ("freezes_test", "demo_test", "endpoint_test", "gate_test", "courier_points_test", "storm_test", "points_test",
+         "integration_router", "publishing_test", "chaos_test", "integration_amqp", "long_lock_test",
+         "integration_splitter")
 
 
 @dataclasses.dataclass
@@ -70,12 +74,12 @@ def unit(run: Run, tally: Tally, python_too: bool = True) -> None:
 
 
 def integration(run: Run, tally: Tally) -> None:
-    """Against servers of its own; in two lanes, each with its own, where there is enough to do."""
+    """Against servers of its own; in lanes, each with its own, where there is enough to do."""
     programs = [program for program in cpp.programs(run.folder, "integration", run.patterns)
                 if run.wants(program.name, run.programs)]
     files = [path for path in python.find(["tests/integration"], run.patterns)
              if run.wants(path.name, run.files)]
-    jobs = [str(path.relative_to(REPOSITORY)) for path in (*programs, *files)]
+    jobs = [str(path.relative_to(REPOSITORY)) for path in sorted((*programs, *files), key=_when)]
     if not jobs:
         return
     environments.forget_logs(run.preset)
@@ -85,9 +89,17 @@ def integration(run: Run, tally: Tally) -> None:
     def lane(number: int) -> contextlib.AbstractContextManager[lanes.Work]:
         return _lane(run, f"{run.preset}/lane-{number}")
 
-    for job, result in lanes.run(jobs, min(_LANES, cpp.cores()), lane):
+    for job, result in lanes.run(jobs, _lanes(), lane):
         tally.add(result)
         run.reported(job or "integration tests", tally)
+
+
+def _when(path: Path) -> int:
+    return _LONG.index(path.stem) if path.stem in _LONG else len(_LONG)
+
+
+def _lanes() -> int:
+    return max(1, min(_LANES_MAX, int(_LANES_A_CORE * cpp.cores())))
 
 
 def _one_after_the_other(run: Run, jobs: list[str], tally: Tally) -> None:
