@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <atomic>
 #include <csignal>
@@ -13,6 +12,7 @@
 #include <thread>
 
 #include "common/amqp/consumer.hpp"
+#include "common/command_line/command_line.hpp"
 #include "common/http/server.hpp"
 #include "common/log/log.hpp"
 #include "common/metrics/metrics.hpp"
@@ -316,25 +316,20 @@ namespace {
 
 /// Nothing: go on. A number: exit with it.
 std::optional<int> parse(const std::string& name, int argc, char** argv, Arguments& arguments) {
-    CLI::App app{"Cartwright worker `" + name + "`: consumes its RabbitMQ queues until SIGTERM, then drains.",
-                 name};
-    app.footer(
+    command_line::Line line(
+        name, "Cartwright worker `" + name + "`: consumes its RabbitMQ queues until SIGTERM, then drains.");
+    line.footer(
         "URLs come from AMQP_URL, POSTGRES_URL and MARIADB_URL (or <NAME>_FILE), or from the file.\n"
         "Example: " +
         name + " --config deploy/config/cartwright.yaml --http-port 9100");
-    app.add_option("--config", arguments.config_file,
-                   "YAML file; without one, defaults and the environment count");
-    app.add_option("--http-port", arguments.http_port, "Port of /metrics and /healthz (0: any free one)");
-    app.add_option("--log-level", arguments.log_level, "debug, info, warn or error")
-        ->check(CLI::IsMember({"debug", "info", "warn", "error"}));
-    app.add_flag("--print-config", arguments.print_config, "Print every key with default, range and meaning");
-    app.add_flag("--check-config", arguments.check_config, "Read the configuration, say what is wrong, exit");
-    try {
-        app.parse(argc, argv);
-    } catch (const CLI::ParseError& error) {
-        return app.exit(error);
-    }
-    return std::nullopt;
+    line.option("--config", &arguments.config_file,
+                "YAML file; without one, defaults and the environment count");
+    line.option("--http-port", &arguments.http_port, "Port of /metrics and /healthz (0: any free one)");
+    line.option("--log-level", &arguments.log_level, "debug, info, warn or error")
+        .one_of({"debug", "info", "warn", "error"});
+    line.flag("--print-config", &arguments.print_config, "Print every key with default, range and meaning");
+    line.flag("--check-config", &arguments.check_config, "Read the configuration, say what is wrong, exit");
+    return line.read(argc, argv);
 }
 
 log::Level level_of(const std::string& text) {

@@ -12,6 +12,7 @@ from .console import Trouble, say, step
 from .run_directory import REPOSITORY
 
 PRESETS = ("release", "debug", "asan", "tsan")
+TIDY = "tidy"  # what clang-tidy looks at: configured only
 _COMPILER_BYTES = 1 << 30  # what one compilation may take at worst
 _PROGRESS = re.compile(r"\[(\d+)/(\d+)\]")
 _PROGRESS_EVERY_S = 10
@@ -34,7 +35,7 @@ def build(preset: str = "release", targets: tuple[str, ...] = (), jobs: int = 0,
 
 def configure(preset: str) -> Path:
     """Configures build/<preset> when needed, compiles nothing; its path."""
-    if preset not in PRESETS:
+    if preset not in (*PRESETS, TIDY):
         raise Trouble(f"there is no preset {preset}", f"use one of {', '.join(PRESETS)}")
     folder = REPOSITORY / "build" / preset
     if _must_configure(folder):

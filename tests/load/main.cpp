@@ -1,7 +1,6 @@
 // The load of scripts/bench: `load send|hear|latency|broker|sql`. Each prints one line of JSON.
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <atomic>
 #include <csignal>
 #include <cstdio>
@@ -11,6 +10,7 @@
 #include <thread>
 
 #include "common/amqp/publisher.hpp"
+#include "common/command_line/command_line.hpp"
 #include "tests/load/ceilings.hpp"
 #include "tests/load/connection.hpp"
 #include "tests/load/latency.hpp"
@@ -38,28 +38,29 @@ struct Options {
 
 volatile std::sig_atomic_t interrupted = 0;
 
-void add_mix(CLI::App& command, Mix& mix) {
-    command.add_option("--skus", mix.skus)->check(CLI::Range(1, 100'000'000));
-    command.add_option("--sellers", mix.sellers)->check(CLI::Range(1, 100'000'000));
-    command.add_option("--zipf", mix.zipf_exponent, "exponent of Zipf's law");
-    command.add_flag("--hot", mix.hot, "SKU 0 is in every cart");
-    command.add_option("--sold-out", mix.sold_out, "so many of the most wanted SKUs are not there");
-    command.add_option("--four-sellers", mix.four_sellers, "share of carts of four sellers");
-    command.add_option("--elsewhere", mix.elsewhere, "the first so many sellers are not on shared queues");
-    command.add_option("--seed", mix.seed);
-    command.add_option("--run", mix.run, "part of every order id");
+void add_mix(command_line::Command command, Mix& mix) {
+    command.option("--skus", &mix.skus).between(1, 100'000'000);
+    command.option("--sellers", &mix.sellers).between(1, 100'000'000);
+    command.option("--zipf", &mix.zipf_exponent, "exponent of Zipf's law");
+    command.flag("--hot", &mix.hot, "SKU 0 is in every cart");
+    command.option("--sold-out", &mix.sold_out, "so many of the most wanted SKUs are not there");
+    command.option("--four-sellers", &mix.four_sellers, "share of carts of four sellers");
+    command.option("--elsewhere", &mix.elsewhere, "the first so many sellers are not on shared queues");
+    command.option("--seed", &mix.seed);
+    command.option("--run", &mix.run, "part of every order id");
 }
 
-void add_sending(CLI::App& command, Options& options) {
+/// The option --rate.
+command_line::Option add_sending(command_line::Command command, Options& options) {
     add_mix(command, options.sending.mix);
-    command.add_option("--amqp", options.sending.amqp_url, "the broker")->required();
-    command.add_option("--rate", options.sending.rate, "carts/s; 0: as fast as it goes");
-    command.add_option("--unconfirmed-max", options.sending.unconfirmed_max);
+    command.option("--amqp", &options.sending.amqp_url, "the broker").required();
+    command.option("--unconfirmed-max", &options.sending.unconfirmed_max);
+    return command.option("--rate", &options.sending.rate, "carts/s; 0: as fast as it goes");
 }
 
-void add_listening(CLI::App& command, Options& options) {
-    command.add_option("--queues", options.listening.queues, "shared queues of the sellers");
-    command.add_option("--record", options.listening.record_file, "what came is written to this file");
+void add_listening(command_line::Command command, Options& options) {
+    command.option("--queues", &options.listening.queues, "shared queues of the sellers");
+    command.option("--record", &options.listening.record_file, "what came is written to this file");
 }
 
 std::string in_json(const Sent& sent) {
@@ -175,54 +176,52 @@ void latency(Options& options) {
                result.messages, in_json(result.sent));
 }
 
-void add_commands(CLI::App& app, Options& options) {
-    auto& sending = *app.add_subcommand("send", "publishes carts");
+void add_commands(command_line::Command program, Options& options) {
+    auto sending = program.command("send", "publishes carts");
     add_sending(sending, options);
-    sending.add_option("--carts", options.sending.carts)->required();
-    sending.add_option("--repeats", options.sending.repeats, "share of carts that are sent twice");
-    sending.callback([&] { send_carts(options); });
+    sending.option("--carts", &options.sending.carts).required();
+    sending.option("--repeats", &options.sending.repeats, "share of carts that are sent twice");
+    sending.runs([&] { send_carts(options); });
 
-    auto& hearing = *app.add_subcommand("hear", "consumes what sellers get, until all has come");
+    auto hearing = program.command("hear", "consumes what sellers get, until all has come");
     add_listening(hearing, options);
-    hearing.add_option("--amqp", options.listening.amqp_url, "the broker")->required();
-    hearing.add_option("--expect", options.expected, "messages of orders to wait for")->required();
-    hearing.add_option("--cancel", options.cancelled,
-                       "share of orders that are cancelled when they are heard of");
-    hearing.add_option("--patience", options.patience_s, "seconds without a message that end it");
-    hearing.callback([&] { hear(options); });
+    hearing.option("--amqp", &options.listening.amqp_url, "the broker").required();
+    hearing.option("--expect", &options.expected, "messages of orders to wait for").required();
+    hearing.option("--cancel", &options.cancelled,
+                   "share of orders that are cancelled when they are heard of");
+    hearing.option("--patience", &options.patience_s, "seconds without a message that end it");
+    hearing.runs([&] { hear(options); });
 
-    auto& timing =
-        *app.add_subcommand("latency", "publishes carts at a rate and times the sellers' messages");
-    add_sending(timing, options);
+    auto timing = program.command("latency", "publishes carts at a rate and times the sellers' messages");
+    add_sending(timing, options).required().positive();
     add_listening(timing, options);
-    timing.get_option("--rate")->required()->check(CLI::PositiveNumber);
-    timing.add_option("--seconds", options.seconds)->check(CLI::PositiveNumber);
-    timing.add_option("--warm-up", options.warm_up_s, "seconds at the beginning that do not count");
-    timing.add_option("--patience", options.patience_s, "seconds to wait for the last");
-    timing.add_option("--lead-rate", options.sending.lead_rate, "carts/s before, which are not timed");
-    timing.add_option("--lead-seconds", options.lead_s, "how long that lasts");
-    timing.add_option("--usual-ms", options.usual_ms,
-                      "tells after how many seconds the 99th percentile of every second was at most this");
-    timing.callback([&] { latency(options); });
+    timing.option("--seconds", &options.seconds).positive();
+    timing.option("--warm-up", &options.warm_up_s, "seconds at the beginning that do not count");
+    timing.option("--patience", &options.patience_s, "seconds to wait for the last");
+    timing.option("--lead-rate", &options.sending.lead_rate, "carts/s before, which are not timed");
+    timing.option("--lead-seconds", &options.lead_s, "how long that lasts");
+    timing.option("--usual-ms", &options.usual_ms,
+                  "tells after how many seconds the 99th percentile of every second was at most this");
+    timing.runs([&] { latency(options); });
 
-    auto& broker = *app.add_subcommand("broker", "the barest exchange with the broker");
-    broker.add_option("--amqp", options.sending.amqp_url, "with the queues load.in and load.out")->required();
-    broker.add_option("--carts", options.sending.carts)->required();
-    broker.add_option("--cart-bytes", options.cart_bytes);
-    broker.add_option("--message-bytes", options.message_bytes);
-    broker.callback([&] {
+    auto broker = program.command("broker", "the barest exchange with the broker");
+    broker.option("--amqp", &options.sending.amqp_url, "with the queues load.in and load.out").required();
+    broker.option("--carts", &options.sending.carts).required();
+    broker.option("--cart-bytes", &options.cart_bytes);
+    broker.option("--message-bytes", &options.message_bytes);
+    broker.runs([&] {
         fmt::print("{{\"carts_per_s\":{:.1f}}}\n",
                    broker_ceiling(options.sending.amqp_url, options.sending.carts, options.cart_bytes,
                                   options.message_bytes));
     });
 
-    auto& sql = *app.add_subcommand("sql", "the fleet's statements on one connection");
+    auto sql = program.command("sql", "the fleet's statements on one connection");
     add_mix(sql, options.sending.mix);
-    sql.add_option("--postgres", options.postgres_url, "with the fleet's schema, as its owner")->required();
-    sql.add_option("--carts", options.sending.carts)->required();
-    sql.add_option("--answer-bytes", options.answer_bytes);
-    sql.add_option("--message-bytes", options.message_bytes);
-    sql.callback([&] {
+    sql.option("--postgres", &options.postgres_url, "with the fleet's schema, as its owner").required();
+    sql.option("--carts", &options.sending.carts).required();
+    sql.option("--answer-bytes", &options.answer_bytes);
+    sql.option("--message-bytes", &options.message_bytes);
+    sql.runs([&] {
         fmt::print("{{\"carts_per_s\":{:.1f}}}\n",
                    sql_ceiling(options.postgres_url, options.sending.mix, options.sending.carts,
                                options.answer_bytes, options.message_bytes));
@@ -233,15 +232,12 @@ void add_commands(CLI::App& app, Options& options) {
 }  // namespace cartwright::load
 
 int main(int argc, char** argv) {
-    CLI::App app{"The load of scripts/bench.", "load"};
-    app.require_subcommand(1);
+    cartwright::command_line::Line line("load", "The load of scripts/bench.");
+    line.needs_command();
     cartwright::load::Options options;
-    cartwright::load::add_commands(app, options);
+    cartwright::load::add_commands(line, options);
     try {
-        app.parse(argc, argv);
-        return 0;
-    } catch (const CLI::ParseError& error) {
-        return app.exit(error);
+        return line.read(argc, argv).value_or(0);
     } catch (const std::exception& error) {
         fmt::print(stderr, "load: {}\n", error.what());
         return 1;

@@ -21,7 +21,7 @@ HOMES = {
     r"prometheus/.*": ("common/metrics",),
     r"simdjson\.h|nlohmann/.*": ("common/codec",),
     r"openssl/.*": ("common/crypto",),
-    r"CLI/.*": ("common/worker", "workers/cartwright"),
+    r"CLI/.*": ("common/command_line",),
     r"doctest/.*|valijson/.*": ("tests",),
 }
 # What headers of the product may show of libraries: the rest is behind a pimpl.

@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <charconv>
 #include <filesystem>
@@ -13,6 +12,7 @@
 #include <optional>
 
 #include "common/catalogue/admin.hpp"
+#include "common/command_line/command_line.hpp"
 #include "common/crypto/digest.hpp"
 #include "common/postgres/session.hpp"
 #include "workers/cartwright/roles.hpp"
@@ -208,10 +208,10 @@ void migrate(const std::string& folder, bool status_only) {
 
 }  // namespace
 
-void add_migrate(CLI::App& app, int&) {
-    auto* command = app.add_subcommand(
-        "migrate", "Bring PostgreSQL and MariaDB to this release's schema; safe to repeat");
-    command->footer(
+void add_migrate(command_line::Command& program, int&) {
+    auto command =
+        program.command("migrate", "Bring PostgreSQL and MariaDB to this release's schema; safe to repeat");
+    command.footer(
         "Needs POSTGRES_ADMIN_URL and MARIADB_ADMIN_URL. Sets up the roles cartwright_reserver, _splitter, "
         "_router "
         "and\n_operator, each with the password in CARTWRIGHT_RESERVER_PASSWORD and so on (or …_FILE) where "
@@ -219,9 +219,9 @@ void add_migrate(CLI::App& app, int&) {
         "set, and in\nMariaDB the account cartwright_reserver, which only reads.");
     auto folder = std::make_shared<std::string>(CARTWRIGHT_MIGRATIONS);
     auto status = std::make_shared<bool>(false);
-    command->add_option("--migrations", *folder, "Folder with postgres/ and mariadb/")->capture_default_str();
-    command->add_flag("--status", *status, "Only say what is applied and what is not");
-    command->callback([folder, status] { migrate(*folder, *status); });
+    command.option("--migrations", folder.get(), "Folder with postgres/ and mariadb/").show_default();
+    command.flag("--status", status.get(), "Only say what is applied and what is not");
+    command.runs([folder, status] { migrate(*folder, *status); });
 }
 
 }  // namespace cartwright::operating

@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <fstream>
 #include <functional>
@@ -13,6 +12,7 @@
 #include "common/amqp/control.hpp"
 #include "common/amqp/topology.hpp"
 #include "common/codec/management.hpp"
+#include "common/command_line/command_line.hpp"
 #include "common/crypto/digest.hpp"
 #include "workers/cartwright/settings.hpp"
 
@@ -198,28 +198,28 @@ struct Options {
 
 }  // namespace
 
-void add_parked(CLI::App& app, int&) {
-    auto* parked = app.add_subcommand("parked", "Messages that failed for good: look, correct, replay");
-    parked->require_subcommand(1);
-    parked->footer(
+void add_parked(command_line::Command& program, int&) {
+    auto parked = program.command("parked", "Messages that failed for good: look, correct, replay");
+    parked.needs_command();
+    parked.footer(
         "Needs AMQP_URL. Example: take the body out, correct it, send it again:\n"
         "  cartwright parked show ID --raw > body.json\n  cartwright parked replay ID --body body.json");
     auto options = std::make_shared<Options>();
-    parked->add_option("--config", options->config, "The fleet's configuration file");
-    auto* listing = parked->add_subcommand("list", "What is parked, and why");
-    listing->add_option("--limit", options->limit, "At most so many")->capture_default_str();
-    listing->add_flag("--json", options->json, "For programs");
-    listing->callback([options] { list(*options->control(), options->limit, options->json); });
-    auto* showing = parked->add_subcommand("show", "One message whole, with its history");
-    showing->add_option("id", options->id, "As `list` prints it")->required();
-    showing->add_flag("--raw", options->raw, "The body alone, byte for byte");
-    showing->callback([options] { show(*options->control(), options->id, options->raw); });
-    auto* replaying = parked->add_subcommand("replay", "Give a message to its worker again");
-    replaying->add_option("id", options->id, "As `list` prints it");
-    replaying->add_option("--body", options->body, "A file with the corrected body");
-    replaying->add_flag("--all", options->all, "Every parked message, or those of one --reason");
-    replaying->add_option("--reason", options->reason, "With --all: only what was parked for this reason");
-    replaying->callback([options] {
+    parked.option("--config", &options->config, "The fleet's configuration file");
+    auto listing = parked.command("list", "What is parked, and why");
+    listing.option("--limit", &options->limit, "At most so many").show_default();
+    listing.flag("--json", &options->json, "For programs");
+    listing.runs([options] { list(*options->control(), options->limit, options->json); });
+    auto showing = parked.command("show", "One message whole, with its history");
+    showing.option("id", &options->id, "As `list` prints it").required();
+    showing.flag("--raw", &options->raw, "The body alone, byte for byte");
+    showing.runs([options] { show(*options->control(), options->id, options->raw); });
+    auto replaying = parked.command("replay", "Give a message to its worker again");
+    replaying.option("id", &options->id, "As `list` prints it");
+    replaying.option("--body", &options->body, "A file with the corrected body");
+    replaying.flag("--all", &options->all, "Every parked message, or those of one --reason");
+    replaying.option("--reason", &options->reason, "With --all: only what was parked for this reason");
+    replaying.runs([options] {
         auto control = options->control();
         if (options->all) return replay_all(*control, options->reason);
         if (options->id.empty()) throw outcome::StartupError("name an id, or --all");

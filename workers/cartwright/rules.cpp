@@ -3,13 +3,13 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <CLI/CLI.hpp>
 #include <charconv>
 #include <memory>
 #include <span>
 #include <utility>
 
 #include "common/codec/json_writer.hpp"
+#include "common/command_line/command_line.hpp"
 #include "common/config/rules_file.hpp"
 #include "common/crypto/webhook.hpp"
 #include "workers/cartwright/rules_explain.hpp"
@@ -140,32 +140,29 @@ void explain(const Options& options) {
     fmt::print("{}", explained(rules, message, options.all));
 }
 
-void name_directory(CLI::App* command, const std::shared_ptr<Options>& options) {
-    command->add_option("directory", options->directory, "Folder of the rules, *.yaml")
-        ->capture_default_str();
+void name_directory(command_line::Command command, const std::shared_ptr<Options>& options) {
+    command.option("directory", &options->directory, "Folder of the rules, *.yaml").show_default();
 }
 
-void add_explain(CLI::App* rules, const std::shared_ptr<Options>& options) {
-    auto* explaining =
-        rules->add_subcommand("explain", "Which rules take a message, and why the others do not");
+void add_explain(command_line::Command rules, const std::shared_ptr<Options>& options) {
+    auto explaining = rules.command("explain", "Which rules take a message, and why the others do not");
     name_directory(explaining, options);
-    auto* message = explaining->add_option("--message", options->message,
-                                           "A file, or - for standard input: a message to a seller as it was "
-                                           "sent or stored, or what an example gives, as YAML or JSON");
+    auto message = explaining.option("--message", &options->message,
+                                     "A file, or - for standard input: a message to a seller as it was "
+                                     "sent or stored, or what an example gives, as YAML or JSON");
     explaining
-        ->add_option(
-            "--given", options->given,
-            "What it is like, in pairs: seller, stream, region, channel, currency, value_minor; tag, "
-            "sku, category and warehouse as often as there are some")
-        ->excludes(message);
-    explaining->add_flag("--all", options->all, "Also every rule that is about other sellers");
-    explaining->footer(
+        .option("--given", &options->given,
+                "What it is like, in pairs: seller, stream, region, channel, currency, value_minor; tag, "
+                "sku, category and warehouse as often as there are some")
+        .excludes(message);
+    explaining.flag("--all", &options->all, "Also every rule that is about other sellers");
+    explaining.footer(
         "Examples:\n"
         "  cartwright rules explain --given seller=acme category=glass tag=fragile tag=gold\n"
         "  cartwright rules explain deploy/rules --message order.json\n"
         "  echo '{seller: acme, lines: [{sku: mug, category: glass}]}' | cartwright rules explain --message "
         "-");
-    explaining->callback([options] { explain(*options); });
+    explaining.runs([options] { explain(*options); });
 }
 
 }  // namespace
@@ -177,28 +174,28 @@ routing::Rules rules_of_fleet(const std::string& config_file) {
     return usable(std::move(loaded.rules), loaded.problems);
 }
 
-void add_rules(CLI::App& app, int& exit_code) {
-    auto* rules = app.add_subcommand("rules", "Routing rules: are they right, and where does a message go?");
-    rules->require_subcommand(1);
-    rules->footer(
+void add_rules(command_line::Command& program, int& exit_code) {
+    auto rules = program.command("rules", "Routing rules: are they right, and where does a message go?");
+    rules.needs_command();
+    rules.footer(
         "Needs no server. deploy/routing-rules.md teaches the rules by example. While writing some:\n"
         "  cartwright rules check     all that is wrong, at once; exit status 1 if anything is\n"
         "  cartwright rules test      the rules' own examples\n"
         "  cartwright rules explain --given seller=acme category=glass");
     auto options = std::make_shared<Options>();
-    auto* checking = rules->add_subcommand("check", "Everything that is wrong, with file, line and column");
+    auto checking = rules.command("check", "Everything that is wrong, with file, line and column");
     name_directory(checking, options);
-    checking->add_flag("--json", options->json, "For programs");
-    checking->add_flag("--without-secrets", options->without_secrets,
-                       "Do not look for the secrets that the rules name (env:, file:)");
-    checking->footer(
+    checking.flag("--json", &options->json, "For programs");
+    checking.flag("--without-secrets", &options->without_secrets,
+                  "Do not look for the secrets that the rules name (env:, file:)");
+    checking.footer(
         "What a fleet would refuse: mistakes, rules that are never reached, secrets that are not there,\n"
         "examples that fail.");
-    checking->callback([options, &exit_code] { exit_code = check(*options); });
-    auto* testing = rules->add_subcommand("test", "Run the rules' own examples");
+    checking.runs([options, &exit_code] { exit_code = check(*options); });
+    auto testing = rules.command("test", "Run the rules' own examples");
     name_directory(testing, options);
-    testing->footer("Each with what was expected and what became of it; exit status 1 if one fails.");
-    testing->callback([options, &exit_code] { exit_code = test(*options); });
+    testing.footer("Each with what was expected and what became of it; exit status 1 if one fails.");
+    testing.runs([options, &exit_code] { exit_code = test(*options); });
     add_explain(rules, options);
 }
 

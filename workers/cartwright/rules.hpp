@@ -5,14 +5,14 @@
 
 #include "common/routing/rules.hpp"
 
-namespace CLI {
-class App;
+namespace cartwright::command_line {
+class Command;
 }
 
 namespace cartwright::operating {
 
 /// Adds the command; its callback sets the exit code.
-void add_rules(CLI::App& app, int& exit_code);
+void add_rules(command_line::Command& program, int& exit_code);
 
 /// The rules that the fleet's configuration names; none where it names none. Throws outcome::StartupError
 /// with everything that is wrong.

@@ -2,11 +2,11 @@
 
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <memory>
 
 #include "common/amqp/control.hpp"
 #include "common/codec/management.hpp"
+#include "common/command_line/command_line.hpp"
 #include "common/message/event.hpp"
 #include "workers/cartwright/rules.hpp"
 #include "workers/cartwright/settings.hpp"
@@ -176,26 +176,27 @@ void redirect(const Options& options) {
                state.stream.seller_id, state.stream.stream, recorded.destination, recorded.previous);
 }
 
-void name_stream(CLI::App* command, const std::shared_ptr<Options>& options, bool seller_required) {
-    auto* seller = command->add_option("seller", options->seller, "The seller's id");
-    if (seller_required) seller->required();
-    command->add_option("stream", options->stream, "The stream's name")->capture_default_str();
+void name_stream(command_line::Command command, const std::shared_ptr<Options>& options,
+                 bool seller_required) {
+    auto seller = command.option("seller", &options->seller, "The seller's id");
+    if (seller_required) seller.required();
+    command.option("stream", &options->stream, "The stream's name").show_default();
 }
 
-void ask_who(CLI::App* command, const std::shared_ptr<Options>& options) {
-    command->add_option("--by", options->by, "Who decides it; is recorded")->required();
-    command->add_option("--reason", options->reason, "Why; is recorded")->required();
-    command->add_flag("--may-double", options->may_double,
-                      "Although a destination may have taken the numbers already");
+void ask_who(command_line::Command command, const std::shared_ptr<Options>& options) {
+    command.option("--by", &options->by, "Who decides it; is recorded").required();
+    command.option("--reason", &options->reason, "Why; is recorded").required();
+    command.flag("--may-double", &options->may_double,
+                 "Although a destination may have taken the numbers already");
 }
 
 }  // namespace
 
-void add_stream(CLI::App& app, int&) {
-    auto* stream =
-        app.add_subcommand("stream", "Sellers' numbered messages: what waits, and what to do about it");
-    stream->require_subcommand(1);
-    stream->footer(
+void add_stream(command_line::Command& program, int&) {
+    auto stream =
+        program.command("stream", "Sellers' numbered messages: what waits, and what to do about it");
+    stream.needs_command();
+    stream.footer(
         "Needs POSTGRES_URL, and AMQP_URL to ring the routers. What holds a stream:\n"
         "  failing      its destination fails; it is tried again with growing pauses\n"
         "  full         its queue is too deep; it is tried again\n"
@@ -204,36 +205,35 @@ void add_stream(CLI::App& app, int&) {
         "  unknown_destination   the rules lost it: put it back, or `switch`\n"
         "Example: cartwright stream void acme main 17 --by kim --reason \"unknown category\"");
     auto options = std::make_shared<Options>();
-    stream->add_option("--config", options->config, "The fleet's configuration file");
-    auto* listing = stream->add_subcommand("list", "Streams with messages to deliver, oldest first");
-    listing->add_option("--seller", options->seller, "Of one seller");
-    listing->add_flag("--held", options->held, "Only those that are held");
-    listing->add_option("--limit", options->limit, "At most so many")->capture_default_str();
-    listing->add_flag("--json", options->json, "For programs");
-    listing->callback([options] { list(*options); });
-    auto* showing = stream->add_subcommand("show", "One stream with its history");
+    stream.option("--config", &options->config, "The fleet's configuration file");
+    auto listing = stream.command("list", "Streams with messages to deliver, oldest first");
+    listing.option("--seller", &options->seller, "Of one seller");
+    listing.flag("--held", &options->held, "Only those that are held");
+    listing.option("--limit", &options->limit, "At most so many").show_default();
+    listing.flag("--json", &options->json, "For programs");
+    listing.runs([options] { list(*options); });
+    auto showing = stream.command("show", "One stream with its history");
     name_stream(showing, options, true);
-    showing->callback([options] { show(*options); });
-    auto* resuming = stream->add_subcommand("resume", "Try a held stream again at once");
+    showing.runs([options] { show(*options); });
+    auto resuming = stream.command("resume", "Try a held stream again at once");
     name_stream(resuming, options, false);
-    resuming->add_flag("--all", options->all, "Every held stream, or those of one --held-for");
-    resuming->add_option("--held-for", options->held_for, "With --all: refused, gone, failing …");
-    resuming->callback([options] { resume(*options); });
-    auto* voiding =
-        stream->add_subcommand("void", "Replace the message that a stream waits for, same number");
-    voiding->add_option("seller", options->seller, "The seller's id")->required();
-    voiding->add_option("stream", options->stream, "The stream's name")->required();
-    voiding->add_option("number", options->number, "The message's number")->required();
+    resuming.flag("--all", &options->all, "Every held stream, or those of one --held-for");
+    resuming.option("--held-for", &options->held_for, "With --all: refused, gone, failing …");
+    resuming.runs([options] { resume(*options); });
+    auto voiding = stream.command("void", "Replace the message that a stream waits for, same number");
+    voiding.option("seller", &options->seller, "The seller's id").required();
+    voiding.option("stream", &options->stream, "The stream's name").required();
+    voiding.option("number", &options->number, "The message's number").required();
     ask_who(voiding, options);
-    voiding->callback([options] { give_up(*options); });
-    auto* switching = stream->add_subcommand("switch", "Send a stream elsewhere from a number on");
+    voiding.runs([options] { give_up(*options); });
+    auto switching = stream.command("switch", "Send a stream elsewhere from a number on");
     name_stream(switching, options, true);
-    switching->add_option("--to", options->to,
-                          "A destination of the rules; default: the fallback of the present one");
-    switching->add_option("--from", options->from,
-                          "First number that goes there; default: the first untried one");
+    switching.option("--to", &options->to,
+                     "A destination of the rules; default: the fallback of the present one");
+    switching.option("--from", &options->from,
+                     "First number that goes there; default: the first untried one");
     ask_who(switching, options);
-    switching->callback([options] { redirect(*options); });
+    switching.runs([options] { redirect(*options); });
 }
 
 }  // namespace cartwright::operating

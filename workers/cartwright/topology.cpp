@@ -2,12 +2,12 @@
 
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <memory>
 #include <set>
 
 #include "common/amqp/topology.hpp"
+#include "common/command_line/command_line.hpp"
 #include "workers/cartwright/accounts.hpp"
 #include "workers/cartwright/broker.hpp"
 #include "workers/cartwright/differences.hpp"
@@ -124,31 +124,30 @@ void show(const Topology& wanted) {
 
 }  // namespace
 
-void add_topology(CLI::App& app, int& exit_code) {
-    auto* topology = app.add_subcommand("topology", "Exchanges, queues and limits on the broker");
-    topology->require_subcommand(1);
-    topology->footer(
+void add_topology(command_line::Command& program, int& exit_code) {
+    auto topology = program.command("topology", "Exchanges, queues and limits on the broker");
+    topology.needs_command();
+    topology.footer(
         "A program's user, like cartwright_reserver, is made where CARTWRIGHT_RESERVER_PASSWORD (or …_FILE) "
         "is "
         "set;\nlikewise for SPLITTER, ROUTER and OPERATOR.");
     auto file = std::make_shared<std::string>();
     auto prune = std::make_shared<bool>(false);
-    topology->add_option("--config", *file, "The fleet's configuration file; its section `topology` counts");
+    topology.option("--config", file.get(), "The fleet's configuration file; its section `topology` counts");
     const auto wanted = [file] { return amqp::describe_topology(load_fleet(*file).topology.settings); };
-    auto* applying =
-        topology->add_subcommand("apply", "Make the broker so; safe to repeat. Needs MANAGEMENT_URL");
-    applying->add_flag("--prune", *prune, "Delete empty queues of older versions");
-    applying->callback([wanted, prune] {
+    auto applying = topology.command("apply", "Make the broker so; safe to repeat. Needs MANAGEMENT_URL");
+    applying.flag("--prune", prune.get(), "Delete empty queues of older versions");
+    applying.runs([wanted, prune] {
         Broker broker(from_environment("MANAGEMENT_URL"));
         apply(broker, wanted());
         report_strays(broker, wanted(), *prune);
     });
-    topology->add_subcommand("check", "Compare every setting; exit 1 when one differs. Needs MANAGEMENT_URL")
-        ->callback([wanted, &exit_code] {
+    topology.command("check", "Compare every setting; exit 1 when one differs. Needs MANAGEMENT_URL")
+        .runs([wanted, &exit_code] {
             Broker broker(from_environment("MANAGEMENT_URL"));
             exit_code = check(broker, wanted());
         });
-    topology->add_subcommand("show", "Print what `apply` would make")->callback([wanted] { show(wanted()); });
+    topology.command("show", "Print what `apply` would make").runs([wanted] { show(wanted()); });
 }
 
 }  // namespace cartwright::operating

@@ -46,7 +46,7 @@ run is verified. Machines differ and drift: compare only what was measured in tu
 def main() -> int:
     options = _parse()
     ensure_installed()
-    build(options.preset)
+    build(options.preset, ("all", "load"))
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="cartwright-bench-", dir="/var/tmp")))
         folder.chmod(0o755)

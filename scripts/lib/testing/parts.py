@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Callable
 
-from ..building import build, configure
+from ..building import TIDY, build, configure
 from ..console import Trouble, duration, paint, say
 from . import clang_tidy, coverage, fuzzing, sanitizers, tiers
 from .tally import Tally
@@ -53,7 +53,7 @@ class Part:
 
 
 def _ordinary(plan: Plan, tally: Tally) -> None:
-    plan.built("release")
+    plan.built("release", ("all", "load"))
     run = plan.run("release", extra_environment={"CARTWRIGHT_TEST_ALL": "1"})
     tiers.unit(run, tally)
     tiers.integration(run, tally)
@@ -88,7 +88,7 @@ def _fuzz(plan: Plan, tally: Tally) -> None:
 
 
 def _tidy(plan: Plan, tally: Tally) -> None:
-    clang_tidy.run(configure("asan"), None if plan.nightly else TIDY_WITHIN_S, plan.patterns, tally)
+    clang_tidy.run(configure(TIDY), None if plan.nightly else TIDY_WITHIN_S, plan.patterns, tally)
 
 
 def _coverage(plan: Plan, tally: Tally) -> None:
