@@ -32,7 +32,7 @@ from lib.replies import read_reply
 from lib.reset import amqp_connection
 from lib.sellers import read_arrival, ships
 
-REPLIES = "storm.replies"
+REPLIES = "test.storm-replies"
 SELLERS, SKUS = 24, 160
 _HABITS = Habits(repeated=0.15, cancelled=0.08, cancelled_first=0.2, cancelled_twice=0.3, cancelled_in_part=0.03,
                  movements=0.15, movements_repeated=0.3, price_changes=0, suspended=0)
