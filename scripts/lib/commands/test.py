@@ -19,7 +19,7 @@ examples:
   scripts/test -k cancel            tests whose name (or file) contains `cancel`
   scripts/test --integration --keep leaves the servers running; scripts/down --all ends them
   scripts/test --preset asan        the tests under AddressSanitizer and UndefinedBehaviorSanitizer
-  scripts/test --all                every part below, from nothing within an hour on two cores: what CI runs
+  scripts/test --all                every part below, from nothing an hour or more on two cores: what CI runs
   scripts/test --only fuzz,tidy     some parts of it
   scripts/test --only fuzz -k rules --fuzz-seconds 300
   scripts/test --nightly            every part, hours of it
@@ -78,7 +78,7 @@ def _parse() -> argparse.Namespace:
 
 def _add_parts(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("parts")
-    group.add_argument("--all", action="store_true", help="every part below, within an hour")
+    group.add_argument("--all", action="store_true", help="every part below, in an hour or more")
     group.add_argument("--nightly", action="store_true", help="every part below, as thoroughly as it can be")
     group.add_argument("--only", default="", metavar="PART,PART", help="some parts, as in --all or --nightly")
     group.add_argument("--fuzz-seconds", type=int, metavar="N", help="how long each fuzz target runs")
