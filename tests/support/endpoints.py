@@ -19,9 +19,11 @@ from lib import receiver
 from lib.evidence import Call, add_calls
 from lib.fleet import CONFIG
 from lib.receiver import ReceiverProcess
+from lib.testing.sanitizers import slowness
 from market import MarketTest
 
 SECRET = "whsec_" + base64.b64encode(b"s" * 32).decode()
+CALL_TIMEOUT_S = 1.0 * slowness()
 
 
 class EndpointTest(MarketTest):
@@ -49,8 +51,9 @@ class EndpointTest(MarketTest):
         self.market.collect_arrivals = self.collect_arrivals
 
     def destination(self, name: str, **more) -> dict:
+        within_ms = int(1000 * CALL_TIMEOUT_S)
         return {"url": self.receiver.url(name), "secrets": [f"file:{self.folder / 'secret'}"], "private_addresses": True,
-                "connect_timeout_ms": 1000, "total_timeout_ms": 1000, **more}
+                "connect_timeout_ms": within_ms, "total_timeout_ms": within_ms, **more}
 
     def rules(self, *, more: dict | None = None, **destinations: str) -> None:
         """Sellers by id, and the destination each goes to; `more` are settings of destinations by name."""

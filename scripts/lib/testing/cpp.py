@@ -18,6 +18,7 @@ _FOLDERS = ("common", "workers", "tests")
 _ENDINGS = (".cpp", ".hpp", ".h")
 _SUMMARY = re.compile(r"\[doctest\] test cases:\s*\d+\s*\|\s*(\d+) passed\s*\|\s*(\d+) failed")
 _PROGRAM_WITHIN_S = 300
+_LOG_LINES_MAX = 10
 
 
 def check_format() -> Tally:
@@ -59,7 +60,7 @@ def run_program(program: Path, patterns: list[str], environment: dict[str, str] 
                                 stderr=subprocess.STDOUT, timeout=within_s, check=False)
     except subprocess.TimeoutExpired as expired:
         output = (expired.stdout or b"").decode("utf-8", "replace")
-        tally.fail(program.name, f"{output}\nnot done after {within_s:.0f} s")
+        tally.fail(program.name, f"{_sorted(output)}\nnot done after {within_s:.0f} s")
         return tally
     except OSError as error:
         tally.fail(program.name, str(error))
@@ -68,8 +69,17 @@ def run_program(program: Path, patterns: list[str], environment: dict[str, str] 
     failed = int(summary[2]) if summary else 0
     tally.passed = int(summary[1]) if summary else 0
     if result.returncode != 0 or summary is None:
-        tally.fail(program.name, f"{result.stdout}\n(exit status {result.returncode})", max(1, failed))
+        tally.fail(program.name, f"{_sorted(result.stdout)}\n(exit status {result.returncode})", max(1, failed))
     return tally
+
+
+def _sorted(output: str) -> str:
+    """The last lines that the tested code logged, then what doctest says, which would be lost among them."""
+    log: list[str] = []
+    rest: list[str] = []
+    for line in output.splitlines():
+        (log if line.startswith('{"ts":') else rest).append(line)
+    return "\n".join(log[-_LOG_LINES_MAX:] + rest)
 
 
 def run_unit_programs(unit: list[Path], patterns: list[str], environment: dict[str, str] | None = None,

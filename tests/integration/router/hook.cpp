@@ -70,8 +70,8 @@ routing::Destination Hook::destination(const std::string& name) const {
     destination.endpoint.url = "http://127.0.0.1:" + std::to_string(port_) + "/" + name;
     destination.endpoint.secrets = {key_};
     destination.endpoint.private_addresses = true;
-    destination.endpoint.connect_timeout = std::chrono::seconds(1);
-    destination.endpoint.total_timeout = std::chrono::seconds(2);
+    destination.endpoint.connect_timeout = std::chrono::seconds(20);
+    destination.endpoint.total_timeout = std::chrono::seconds(20);
     return destination;
 }
 
@@ -91,7 +91,7 @@ std::vector<std::int64_t> Hook::accepted(const std::string& path) {
 }
 
 bool comes_true(const std::function<bool()>& condition) {
-    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
     while (!condition()) {
         if (std::chrono::steady_clock::now() > deadline) return false;
         std::this_thread::sleep_for(std::chrono::milliseconds(5));

@@ -77,6 +77,7 @@ router::Config quick() {
     router::Config config;
     config.retry_delay_min = std::chrono::milliseconds(20);
     config.retry_delay_max = std::chrono::milliseconds(200);
+    config.sweep_time_max = std::chrono::minutes(1);
     return config;
 }
 

@@ -64,7 +64,7 @@ class StandIn : public router::Outlet {
     Sellers& sellers_;
 };
 
-/// Short times, so that tests of trouble are quick.
+/// Short pauses, so that tests of trouble are quick; a sweep has the time that it needs.
 router::Config quick();
 
 /// Empty tables, one router, and the messages of orders that a splitter numbered.
