@@ -7,7 +7,9 @@
 #include <exception>
 #include <map>
 #include <mutex>
+#include <string>
 #include <thread>
+#include <unordered_set>
 
 #include "common/amqp/publisher.hpp"
 #include "common/command_line/command_line.hpp"
@@ -136,8 +138,11 @@ void hear(const Options& options) {
     std::signal(SIGTERM, [](int) { interrupted = 1; });
     Canceller canceller(options.listening.amqp_url, options.cancelled);
     std::atomic<std::uint64_t> orders = 0;
+    // By a hash of their ids: what was not confirmed in time arrives again, and must not stand for another.
+    std::unordered_set<std::size_t> known;
     Listener listener(options.listening, [&](const Heard& heard) {
-        if (heard.message.type == "cartwright.seller.order.v1") ++orders;
+        const bool first = known.insert(std::hash<std::string>{}(heard.message.message_id)).second;
+        if (first && heard.message.type == "cartwright.seller.order.v1") ++orders;
         canceller.heard(heard.message);
     });
     listener.start();

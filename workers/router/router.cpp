@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <iterator>
+#include <set>
 #include <utility>
 
 #include <fmt/format.h>
@@ -25,8 +26,9 @@ using routing::Stop;
 using routing::StreamKey;
 using Clock = std::chrono::steady_clock;
 
-/// A stream is settled in one; another one lets it go on behind a switch that is reached meanwhile.
-constexpr int rounds_max = 4;
+/// New streams get their rows in one, a stream is settled in one, and goes on in another behind a switch that
+/// is reached meanwhile.
+constexpr int rounds_max = 5;
 
 std::vector<StreamKey> streams_of(const Doorbells& doorbells) {
     std::vector<StreamKey> streams;
@@ -34,12 +36,22 @@ std::vector<StreamKey> streams_of(const Doorbells& doorbells) {
     return streams;
 }
 
+std::vector<StreamKey> unclaimed(const Doorbells& doorbells, const std::vector<Claim>& claims) {
+    std::set<StreamKey> claimed;
+    for (const auto& one : claims) claimed.insert(one.stream);
+    auto streams = streams_of(doorbells);
+    std::erase_if(streams, [&](const StreamKey& stream) { return claimed.contains(stream); });
+    return streams;
+}
+
 bool is_own_queue(const std::string& queue) {
     return queue.starts_with("seller.");
 }
 
-/// Thrown out of the transaction when a stream has no row yet.
-struct MissingRows {};
+/// Thrown out of the transaction when streams have no rows yet.
+struct MissingRows {
+    std::vector<StreamKey> streams;
+};
 
 const message::SellerMessage* seller_message(const worker::Member& member) {
     return std::get_if<message::SellerMessage>(&member.event.payload);
@@ -194,7 +206,6 @@ Handler::Turn Handler::deliver(Doorbells& doorbells) {
     for (int round = 0; round < rounds_max && !open.empty(); ++round) {
         hand_over(open, turn);
         open = deliver_to_queues(std::move(open), turn);
-        if (!open.empty()) routes_.settle(*session_, streams_of(open));
     }
     remember(turn);
     for (const auto& [stream, reached] : turn) {
@@ -246,7 +257,8 @@ void Handler::hand_over(Doorbells& doorbells, Turn& turn) {
     }
 }
 
-/// Queues are asked for their depth before rows are locked. What is left is to be settled and tried again.
+/// Queues are asked for their depth before rows are locked. What is left has its rows now, or was settled,
+/// and is to be tried again.
 Doorbells Handler::deliver_to_queues(Doorbells doorbells, Turn& turn) {
     if (doorbells.empty()) return {};
     if (const auto trouble = outlet_->trouble(); !trouble.empty()) throw outcome::Unavailable(trouble);
@@ -258,8 +270,8 @@ Doorbells Handler::deliver_to_queues(Doorbells doorbells, Turn& turn) {
     }
     try {
         session_->transaction_once([&](Transaction& transaction) { transact(transaction, doorbells, turn); });
-    } catch (const MissingRows&) {
-        // Settling makes the rows, and may send any of these streams elsewhere: they are looked at anew.
+    } catch (const MissingRows& missing) {
+        routes_.make_rows(*session_, missing.streams);
         return doorbells;
     }
     Doorbells again;
@@ -270,6 +282,7 @@ Doorbells Handler::deliver_to_queues(Doorbells doorbells, Turn& turn) {
                                reached.wanted >= *next_from && reached.progress.stop == Stop::nothing;
         if (!reached.claim.routed || at_switch) again.emplace(stream, std::move(doorbell));
     }
+    if (!again.empty()) routes_.settle(*session_, streams_of(again));
     return again;
 }
 
@@ -314,7 +327,7 @@ std::vector<Claim> Handler::claim(Transaction& transaction, const Doorbells& doo
     for (const auto& [stream, allowance] : allowances)
         wanted.emplace(stream, Wanted{routes_.believed(stream), allowance});
     auto claims = claim_streams(transaction, doorbells, wanted);
-    if (claims.size() < doorbells.size()) throw MissingRows{};
+    if (claims.size() < doorbells.size()) throw MissingRows{unclaimed(doorbells, claims)};
     return claims;
 }
 

@@ -52,15 +52,25 @@ bool Routes::newest(postgres::Session& session) const {
     return result;
 }
 
+std::map<StreamKey, std::string> Routes::destinations(std::span<const StreamKey> streams) const {
+    std::map<StreamKey, std::string> names;
+    for (const auto& stream : streams) {
+        const auto choice = rules_->choose_destination(stream.seller_id.str(), stream.stream.str());
+        names.emplace(stream, choice.destination->name);
+    }
+    return names;
+}
+
+void Routes::make_rows(postgres::Session& session, std::span<const StreamKey> streams) {
+    const auto wished = destinations(streams);
+    session.transaction([&](Transaction& transaction) { insert_streams(transaction, wished); });
+}
+
 void Routes::settle(postgres::Session& session, std::span<const StreamKey> streams) {
+    const auto wished = destinations(streams);
     std::map<StreamKey, Route> settled;
     session.transaction([&](Transaction& transaction) {
         settled.clear();
-        std::map<StreamKey, std::string> wished;
-        for (const auto& stream : streams) {
-            const auto choice = rules_->choose_destination(stream.seller_id.str(), stream.stream.str());
-            wished.emplace(stream, choice.destination->name);
-        }
         insert_streams(transaction, wished);
         auto routes = lock_routes(transaction, streams);
         // Only now: the last number that is seen here was not yet given to whoever held the row before.

@@ -40,6 +40,10 @@ class Routes {
     /// Were these rules activated last, of all that routers have? Others know better where streams go.
     bool newest(postgres::Session& session) const;
 
+    /// Makes the rows of streams that have none, in a transaction of its own, so that another router that
+    /// makes the same ones waits for nothing else. Only such streams: an insert waits for whoever claims a
+    /// row that is there. `streams` is sorted.
+    void make_rows(postgres::Session& session, std::span<const routing::StreamKey> streams);
     /// For streams whose rows say something else: makes missing rows, follows the rules, puts switches into
     /// effect whose number is reached, and believes what is recorded. `streams` is sorted.
     void settle(postgres::Session& session, std::span<const routing::StreamKey> streams);
@@ -48,6 +52,8 @@ class Routes {
                    const std::string& from, const std::string& to, const std::string& reason);
 
   private:
+    /// By the rules.
+    std::map<routing::StreamKey, std::string> destinations(std::span<const routing::StreamKey> streams) const;
     void believe(const routing::StreamKey& stream, const routing::Route& route);
 
     routing::RulesSource source_;
