@@ -1,12 +1,19 @@
 #include "tests/integration/router/hook.hpp"
 
 #include <chrono>
+#include <cstdlib>
 #include <utility>
 
 #include "common/crypto/webhook.hpp"
 
 namespace cartwright::tests {
 namespace {
+
+/// How much longer things may take, as scripts/test says for sanitizers.
+int slowness() {
+    const auto* told = std::getenv("CARTWRIGHT_SLOWNESS");
+    return told == nullptr || *told == '\0' ? 1 : static_cast<int>(std::strtod(told, nullptr));
+}
 
 std::int64_t number_of(const std::string& id) {
     return std::stoll(id.substr(id.rfind('/') + 1));
@@ -70,8 +77,8 @@ routing::Destination Hook::destination(const std::string& name) const {
     destination.endpoint.url = "http://127.0.0.1:" + std::to_string(port_) + "/" + name;
     destination.endpoint.secrets = {key_};
     destination.endpoint.private_addresses = true;
-    destination.endpoint.connect_timeout = std::chrono::seconds(20);
-    destination.endpoint.total_timeout = std::chrono::seconds(20);
+    destination.endpoint.connect_timeout = std::chrono::seconds(1) * slowness();
+    destination.endpoint.total_timeout = std::chrono::seconds(2) * slowness();
     return destination;
 }
 
@@ -91,7 +98,7 @@ std::vector<std::int64_t> Hook::accepted(const std::string& path) {
 }
 
 bool comes_true(const std::function<bool()>& condition) {
-    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20) * slowness();
     while (!condition()) {
         if (std::chrono::steady_clock::now() > deadline) return false;
         std::this_thread::sleep_for(std::chrono::milliseconds(5));

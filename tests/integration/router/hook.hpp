@@ -56,7 +56,7 @@ class Hook {
     std::thread thread_;
 };
 
-/// Waits, at most a minute, until it holds; false when it never did.
+/// Waits, at most 20 s, longer with sanitizers, until it holds; false when it never did.
 bool comes_true(const std::function<bool()>& condition);
 
 }  // namespace cartwright::tests
