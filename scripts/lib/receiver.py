@@ -10,6 +10,7 @@ An endpoint answers 204 until it is told otherwise:
 
     status=503, retry_after=2    answers that
     stall_s=5                    takes its time first
+    hold=True                    waits to be told something else, and does that
     cut=True                     accepts nothing: closes in the middle of its answer
     lose=True                    accepts, and closes without an answer
     huge=True                    accepts, with a body of 10 MB
@@ -85,6 +86,7 @@ class Receiver:
         self._log = open(log, "ab", buffering=0)
         self._secrets = list(secrets)
         self._behaviours: dict[str, dict] = {}
+        self._told = asyncio.Condition()
 
     async def serve(self, port: int, tls: ssl.SSLContext | None = None) -> None:
         server = await asyncio.start_server(self._connection, "127.0.0.1", port, backlog=_BACKLOG_MAX, ssl=tls)
@@ -121,7 +123,9 @@ class Receiver:
         elif method != "POST":
             await self._answer(writer, HTTPStatus.METHOD_NOT_ALLOWED, "Allow: POST\r\n")
         elif folder == "behave":
-            self._behaviours[name] = json.loads(body)
+            async with self._told:
+                self._behaviours[name] = json.loads(body)
+                self._told.notify_all()
             await self._answer(writer, HTTPStatus.NO_CONTENT)
         else:
             keep = await self._hook(name, headers, body, writer) and keep
@@ -130,6 +134,10 @@ class Receiver:
     async def _hook(self, name: str, headers: dict, body: bytes, writer: asyncio.StreamWriter) -> bool:
         behaviour = self._behaviour(name)
         signed = signature_fits(self._secrets, headers, body, time.time())
+        if behaviour.get("hold"):
+            async with self._told:
+                await self._told.wait_for(lambda: self._behaviours.get(name) is not behaviour)
+            behaviour = self._behaviour(name)
         if behaviour.get("stall_s"):
             await asyncio.sleep(behaviour["stall_s"])
         status = behaviour.get("status", 307 if behaviour.get("redirect") else 204)

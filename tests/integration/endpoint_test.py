@@ -262,8 +262,7 @@ class ChangingTest(EndpointTest):
 
     def test_switch_and_void_under_load(self):
         self.rules(s1="picky", s2="dead", more={"dead": {"fallback": {"to": "shared", "after_ms": 3_600_000}}})
-        wait_for(lambda: all(worker.metrics().total("cartwright_rules_loaded_total") > 1
-                             for worker in self.fleet.named("router")), what="the rules to be taken up")
+        self.wait_for_rules()
         self.receiver.behave("picky", status=400)
         self.receiver.behave("dead", status=500)
         for round_ in range(6):
@@ -280,9 +279,10 @@ class ChangingTest(EndpointTest):
             self.trade(1, f"more{round_}-")
             if round_ == 3:
                 self.wait_held("s2", "failing")
-                said = self.environment.cartwright("stream", "--config", str(self.fleet.config), "switch", "s2", "--by",
-                                                   "t", "--reason", "it is dead")
+                said = self.switch("s2")
                 self.assertIn("goes to shared", said)
+                if "stay with dead" in said:  # it was being called
+                    self.assertIn("from number 1 on", self.switch("s2", "--to", "shared", "--from", "1", "--may-double"))
         self.receiver.behave("picky")
         wait_for(lambda: not self.stream("s1") or self.environment.cartwright("stream", "resume", "s1") is None,
                  what="s1 to be delivered")
@@ -290,10 +290,37 @@ class ChangingTest(EndpointTest):
         self.assertEqual(6, self.market.one("SELECT count(*) FROM seller_void"))
         self.assertIn("by operator t: it is dead", self.environment.cartwright("stream", "show", "s2"))
 
-    def test_a_void_of_what_may_have_arrived_needs_to_be_taken_on(self):
-        self.rules(s1="slow")
+    def switch(self, seller_id: str, *how: str) -> str:
+        return self.environment.cartwright("stream", "--config", str(self.fleet.config), "switch", seller_id, *how,
+                                           "--by", "t", "--reason", "it is dead")
+
+    def test_a_switch_in_the_middle_of_a_call_says_what_stays_and_how_to_move_it(self):
+        self.rules(s1="slow", more={"slow": {"total_timeout_ms": 60_000}})
+        self.wait_for_rules()
+        self.receiver.behave("slow", hold=True)
+        self.trade(2, "o")
+        self.market.flush()
+        wait_for(lambda: self.delivered("s1")[1] == 2 and "being delivered" in self.environment.cartwright(
+            "stream", "show", "s1"), what="the endpoint to be called")
+        said = self.switch("s1", "--to", "shared")
+        self.assertRegex(said, "numbers? 1 .*stays? with slow")
+        self.assertIn("--to shared --from 1", said)
+        with self.assertRaisesRegex(Trouble, "may have been taken"):
+            self.switch("s1", "--to", "shared", "--from", "1")
+        self.receiver.behave("slow", status=500, retry_after=600)
+        self.wait_held("s1", "failing")
+        self.assertNotIn("stay", self.switch("s1", "--to", "shared", "--from", "1"))
+        self.wait_delivered("s1", 2)
+        self.assertEqual([], self.accepted("slow"))
+        self.assert_promises()
+
+    def wait_for_rules(self) -> None:
         wait_for(lambda: all(worker.metrics().total("cartwright_rules_loaded_total") > 1
                              for worker in self.fleet.named("router")), what="the rules to be taken up")
+
+    def test_a_void_of_what_may_have_arrived_needs_to_be_taken_on(self):
+        self.rules(s1="slow")
+        self.wait_for_rules()
         self.receiver.behave("slow", stall_s=1.5 * CALL_TIMEOUT_S)
         self.trade(2, "o")
         self.wait_held("s1", "failing")

@@ -154,6 +154,18 @@ void give_up(const Options& options) {
                message::type::seller_voided);
 }
 
+/// A switch leaves behind what an endpoint may have taken, and everything waits for that.
+void say_what_stays(const StreamState& state) {
+    const auto first = state.delivered + 1, last = state.next_from - 1;
+    if (first > last || routing::is_queue(state.destination)) return;
+    const auto what = first == last ? fmt::format("number {} stays", first)
+                                    : fmt::format("numbers {} to {} stay", first, last);
+    fmt::print(
+        "{} with {}, which is being called or may have taken it, and the others wait.\n"
+        "To move that too: again with --to {} --from {}, and --may-double unless a later answer was no\n",
+        what, state.destination, state.next_destination, first);
+}
+
 void redirect(const Options& options) {
     auto streams = options.streams();
     const auto state = require(streams, options.key());
@@ -174,6 +186,7 @@ void redirect(const Options& options) {
     ring(options, streams, state.stream);
     fmt::print("from number {} on {} {} goes to {}; before that to {}\n", recorded.from,
                state.stream.seller_id, state.stream.stream, recorded.destination, recorded.previous);
+    say_what_stays(require(streams, state.stream));
 }
 
 void name_stream(command_line::Command command, const std::shared_ptr<Options>& options,

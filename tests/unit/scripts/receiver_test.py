@@ -187,6 +187,18 @@ class Behaviours(ReceiverTest):
             self.assertEqual(204, slow.result().status)
         self.assertGreaterEqual(time.monotonic() - began, 1)
 
+    def test_holding_until_told_otherwise(self):
+        self.receiver.behave("api", hold=True)
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            held = pool.submit(self.post, 1)
+            with self.assertRaises(concurrent.futures.TimeoutError):
+                held.result(timeout=0.5)
+            self.receiver.behave("another", status=503)
+            self.assertEqual(503, self.post(1, "another").status)
+            self.assertEqual([], self.statuses())
+            self.receiver.behave("api", status=500)
+            self.assertEqual(500, held.result().status)
+
     def test_a_caller_that_does_not_wait_so_long(self):
         """What it sent counts as accepted all the same: it cannot know."""
         self.receiver.behave("api", stall_s=0.3, times=1)
