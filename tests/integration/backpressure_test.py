@@ -30,6 +30,7 @@ class BackpressureTest(MarketTest):
         self.sell("s1", "A", CARTS)
         for number in range(CARTS):
             self.cart(f"o{number}", [("1", "A", 1)])
+        self.market.flush()
         wait_for(lambda: self.refused("splitter") > 0 and self.refused("reserver") > 0, what="both to be refused")
         self.assertGreater(self.environment.depth("reserver.carts"), CARTS / 3, "carts that wait where they came in")
 
