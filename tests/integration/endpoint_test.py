@@ -314,6 +314,23 @@ class ChangingTest(EndpointTest):
         self.assertEqual([], self.accepted("slow"))
         self.assert_promises()
 
+    def test_a_call_that_ends_after_its_stream_was_moved_holds_nothing(self):
+        self.rules(s1="slow", more={"slow": {"total_timeout_ms": 60_000}})
+        self.wait_for_rules()
+        self.receiver.behave("slow", hold=True)
+        self.trade(1, "o")
+        wait_for(lambda: self.delivered("s1")[1] == 1 and "being delivered" in self.environment.cartwright(
+            "stream", "show", "s1"), what="the endpoint to be called")
+        self.switch("s1", "--to", "shared", "--from", "1", "--may-double")
+        self.wait_delivered("s1", 1)
+        self.receiver.behave("slow", status=410)
+        wait_for(lambda: self.fleet.metrics("router").total("cartwright_endpoint_calls_total") == 1,
+                 what="the call to end")
+        for number in range(2, 7):
+            self.trade(1, f"more{number}-")
+            self.wait_delivered("s1", number)
+        self.assert_promises()
+
     def wait_for_rules(self) -> None:
         wait_for(lambda: all(worker.metrics().total("cartwright_rules_loaded_total") > 1
                              for worker in self.fleet.named("router")), what="the rules to be taken up")

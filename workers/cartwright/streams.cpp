@@ -82,10 +82,14 @@ constexpr Statement mark_replaced{
     "null, "
     "trouble = null, failing_since = null, attempts = 0 where seller_id = $1::text and stream = $2::text"};
 
+/// Whoever calls the destination that the stream leaves has lost its lease: what comes of the call holds
+/// nobody.
 constexpr Statement write_route{
     "operator_write_route",
     "update seller_delivery s set destination = $3::text, next_destination = $4::text, next_from = "
     "$5::bigint, "
+    "lease_epoch = case when s.destination = $3::text then s.lease_epoch else s.lease_epoch + 1 end, "
+    "lease_until = case when s.destination = $3::text then s.lease_until end, "
     "next_attempt_at = case when s.destination = $3::text then s.next_attempt_at end, "
     "held_for = case when s.destination = $3::text then s.held_for end, "
     "trouble = case when s.destination = $3::text then s.trouble end, "
