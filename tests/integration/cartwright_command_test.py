@@ -96,6 +96,21 @@ class ParkedMessages(EnvironmentTest):
         self.assertIn("x-parked-reason malformed", " ".join(shown.split()))
         wait_for(lambda: self.environment.depth("parking") == 1, what="it is still parked")
 
+    def test_what_was_looked_at_is_there_for_whoever_looks_next(self):
+        parking = self.parking_with(300)
+        for _ in range(20):
+            self.environment.cartwright("parked", "list", "--limit", "1000")
+            self.assertEqual(300, parking())
+            self.environment.cartwright("parked", "show", "m-299")
+            self.assertEqual(300, parking())
+
+    def parking_with(self, count: int):
+        """Parks so many; how many are there now, asked of a connection that is open already."""
+        for number in range(count):
+            self.park(f"m-{number}", b"{}")
+        channel = self.environment.amqp().channel()
+        return lambda: channel.queue_declare("parking", passive=True).method.message_count
+
     def test_a_replay_goes_to_its_worker_without_the_marks_of_parking(self):
         self.park("m-2", b"{}")
         with tempfile.NamedTemporaryFile() as corrected:
@@ -110,6 +125,14 @@ class ParkedMessages(EnvironmentTest):
         self.assertEqual("a", properties.headers["tenant"])
         self.assertFalse([name for name in properties.headers if name.startswith("x-parked")])
         self.assertEqual(0, self.environment.depth("parking"))
+
+    def test_a_replay_leaves_the_others_for_whoever_looks_next(self):
+        parking = self.parking_with(100)
+        for left, number in enumerate(range(99, -1, -10)):
+            self.environment.cartwright("parked", "replay", f"m-{number}")
+            self.assertEqual(99 - left, parking())
+        self.environment.cartwright("parked", "replay", "--all")
+        self.assertEqual(0, parking())
 
     def test_an_unknown_id_says_what_to_do(self):
         with self.assertRaisesRegex(Trouble, "cartwright parked list"):

@@ -3,11 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 #include <fstream>
 #include <functional>
 #include <iterator>
 #include <memory>
 #include <optional>
+#include <thread>
 
 #include "common/amqp/control.hpp"
 #include "common/amqp/topology.hpp"
@@ -20,6 +22,9 @@ namespace cartwright::operating {
 namespace {
 
 using amqp::Delivery;
+
+constexpr std::chrono::milliseconds given_back_within{5'000};
+constexpr std::chrono::milliseconds look_again_after{5};
 
 std::string text_of(const amqp::HeaderValue& value) {
     if (std::holds_alternative<amqp::ForeignValue>(value)) return "(a table, a list, or the like)";
@@ -54,21 +59,56 @@ std::string id_of(const Delivery& message) {
     return "sha:" + crypto::hex(crypto::sha256(message.body)).substr(0, 16);
 }
 
-/// Gets parked messages one after the other without taking them: closing the channel gives them back. Parking
-/// has no delivery limit, so that being looked at costs a message nothing.
-void each_parked(amqp::Control& control, std::size_t limit,
-                 const std::function<bool(const Delivery&)>& visit) {
-    const auto there = control.queue_depth("parking");
-    if (!there) throw outcome::StartupError("there is no queue `parking`: run `cartwright topology apply`");
-    for (std::size_t i = 0; i < std::min<std::size_t>(limit, *there); ++i) {
-        const auto message = control.get("parking");
-        if (!message || !visit(*message)) break;
+/// Parked messages, got one after the other and not taken. Parking has no delivery limit, so that being
+/// looked at costs a message nothing.
+class Parking {
+  public:
+    explicit Parking(amqp::Control& control) : control_(control) {
+        const auto depth = control_.queue_depth("parking");
+        if (!depth)
+            throw outcome::StartupError("there is no queue `parking`: run `cartwright topology apply`");
+        there_ = *depth;
     }
-}
+
+    /// At most `limit`, until `visit` says false.
+    void each(std::size_t limit, const std::function<bool(const Delivery&)>& visit) {
+        const auto count = std::min<std::uint64_t>(limit, there_);
+        for (std::uint64_t i = 0; i < count; ++i) {
+            const auto message = control_.get("parking");
+            if (!message || !visit(*message)) break;
+        }
+    }
+
+    void take(const Delivery& message) {
+        control_.acknowledge(message.token);
+        --there_;
+    }
+
+    /// Gives back what was not taken. The broker does that some time after the connection is closed: who
+    /// looks next is to find it.
+    void give_back() {
+        control_.close();
+        const auto deadline = std::chrono::steady_clock::now() + given_back_within;
+        try {
+            while (control_.queue_depth("parking").value_or(there_) < there_ &&
+                   std::chrono::steady_clock::now() < deadline) {
+                std::this_thread::sleep_for(look_again_after);
+            }
+        } catch (const outcome::Unavailable&) {
+            // Nobody can look now; the broker has them.
+        }
+        control_.close();
+    }
+
+  private:
+    amqp::Control& control_;
+    std::uint64_t there_ = 0;
+};
 
 void list(amqp::Control& control, std::size_t limit, bool as_json) {
     std::vector<std::vector<std::pair<std::string, codec::ManagedValue>>> rows;
-    each_parked(control, limit, [&](const Delivery& message) {
+    Parking parking(control);
+    parking.each(limit, [&](const Delivery& message) {
         rows.push_back({{"id", id_of(message)},
                         {"worker", worker_of(message)},
                         {"reason", reason_of(message)},
@@ -78,7 +118,7 @@ void list(amqp::Control& control, std::size_t limit, bool as_json) {
                         {"bytes", static_cast<std::int64_t>(message.body.size())}});
         return true;
     });
-    control.close();
+    parking.give_back();
     if (as_json) return fmt::print("{}\n", codec::list_of(rows));
     if (rows.empty()) return fmt::print("nothing is parked\n");
     for (const auto& row : rows) {
@@ -100,9 +140,9 @@ std::string printable(const std::string& body) {
     return text;
 }
 
-std::optional<Delivery> find(amqp::Control& control, const std::string& id) {
+std::optional<Delivery> find(Parking& parking, const std::string& id) {
     std::optional<Delivery> found;
-    each_parked(control, std::string::npos, [&](const Delivery& message) {
+    parking.each(std::string::npos, [&](const Delivery& message) {
         if (id_of(message) != id) return true;
         found = message;
         return false;
@@ -110,17 +150,20 @@ std::optional<Delivery> find(amqp::Control& control, const std::string& id) {
     return found;
 }
 
-Delivery require(amqp::Control& control, const std::string& id) {
-    auto found = find(control, id);
-    if (!found)
+Delivery require(Parking& parking, const std::string& id) {
+    auto found = find(parking, id);
+    if (!found) {
+        parking.give_back();
         throw outcome::StartupError(
             fmt::format("nothing is parked under {}; see `cartwright parked list`", id));
+    }
     return std::move(*found);
 }
 
 void show(amqp::Control& control, const std::string& id, bool raw) {
-    const auto message = require(control, id);
-    control.close();
+    Parking parking(control);
+    const auto message = require(parking, id);
+    parking.give_back();
     if (raw) {
         std::fwrite(message.body.data(), 1, message.body.size(), stdout);
         return;
@@ -160,21 +203,24 @@ amqp::Outgoing replay_of(const Delivery& message, const std::optional<std::strin
 }
 
 /// Publishes with confirm, then takes the parked copy away: a crash between the two repeats, which acts once.
-void replay(amqp::Control& control, const Delivery& message, const std::optional<std::string>& corrected) {
+void replay(amqp::Control& control, Parking& parking, const Delivery& message,
+            const std::optional<std::string>& corrected) {
     if (const auto trouble = control.publish(replay_of(message, corrected))) {
         throw outcome::Unavailable(fmt::format("{} stays parked: {}", id_of(message), *trouble));
     }
-    control.acknowledge(message.token);
+    parking.take(message);
     fmt::print("replayed {} to {}\n", id_of(message), amqp::retry_queue(worker_of(message)));
 }
 
 void replay_all(amqp::Control& control, const std::string& reason) {
     std::vector<Delivery> chosen;
-    each_parked(control, std::string::npos, [&](const Delivery& message) {
+    Parking parking(control);
+    parking.each(std::string::npos, [&](const Delivery& message) {
         if (reason.empty() || reason_of(message) == reason) chosen.push_back(message);
         return true;
     });
-    for (const auto& message : chosen) replay(control, message, std::nullopt);
+    for (const auto& message : chosen) replay(control, parking, message, std::nullopt);
+    parking.give_back();
     fmt::print("{} replayed\n", chosen.size());
 }
 
@@ -224,7 +270,9 @@ void add_parked(command_line::Command& program, int&) {
         if (options->all) return replay_all(*control, options->reason);
         if (options->id.empty()) throw outcome::StartupError("name an id, or --all");
         const auto corrected = options->body.empty() ? std::nullopt : std::optional(read_body(options->body));
-        replay(*control, require(*control, options->id), corrected);
+        Parking parking(*control);
+        replay(*control, parking, require(parking, options->id), corrected);
+        parking.give_back();
     });
 }
 
