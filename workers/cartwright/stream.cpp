@@ -158,12 +158,14 @@ void give_up(const Options& options) {
 void say_what_stays(const StreamState& state) {
     const auto first = state.delivered + 1, last = state.next_from - 1;
     if (first > last || routing::is_queue(state.destination)) return;
-    const auto what = first == last ? fmt::format("number {} stays", first)
-                                    : fmt::format("numbers {} to {} stay", first, last);
+    const bool one = first == last;
+    const auto what =
+        one ? fmt::format("number {} stays", first) : fmt::format("numbers {} to {} stay", first, last);
+    const auto* them = one ? "it" : "them";
     fmt::print(
-        "{} with {}, which is being called or may have taken it, and the others wait.\n"
-        "To move that too: again with --to {} --from {}, and --may-double unless a later answer was no\n",
-        what, state.destination, state.next_destination, first);
+        "{} with {}, which is being called or gave no answer; everything behind waits.\n"
+        "To move {} too: the same with --to {} --from {}, and --may-double while {} may have taken {}\n",
+        what, state.destination, them, state.next_destination, first, state.destination, them);
 }
 
 void redirect(const Options& options) {
